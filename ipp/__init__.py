@@ -1,0 +1,1 @@
+"""Printers in both directions: message codec, client, discovery, supervision, pools, sender, virtual printer."""

@@ -1,0 +1,61 @@
+"""The data folder: what lies where, who may read it, and which one process owns it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from store.errors import StoreLocked
+
+
+class DataFolder:
+    """Paths below the data folder. Creating one makes the folders, readable by their owner only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.store = self.root / "store"
+        self.images = self.root / "images"  # uploaded pictures, by digest
+        self.incoming = self.root / "incoming"  # uploads that are not complete yet
+        self.sheets = self.root / "sheets"  # rendered sheets on their way to printers, and their thumbnails
+        self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
+        for folder in (self.root, self.store, self.images, self.incoming, self.sheets, self.output):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def image(self, sha256: str) -> Path:
+        """Where the uploaded picture with this digest lies, or would lie."""
+        return self.images / sha256[:2] / sha256
+
+
+class FolderLock:
+    """Exclusive ownership of a data folder while the process lives.
+
+    A kernel lock (flock): it ends with the process however that ends, so a power cut leaves nothing stale behind.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreLocked: another process has it; the message names its process id.
+        """
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = (root / "lock").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            owner = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise StoreLocked(
+                f"{root} is already in use by process {owner}: stop that Printroom first, "
+                "or give this one another folder with --data"
+            ) from None
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give the folder up."""
+        self._file.close()

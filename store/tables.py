@@ -1,0 +1,167 @@
+"""The only door to what is true: typed tables, each operation whole, transactions over several.
+
+with store.transaction():
+    ticket = store.tickets.add(Ticket(…))
+    store.records.put(record.with_(status="Printing"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from store.database import Database, Document
+from store.errors import Conflict, NotFound
+from store.folder import DataFolder, FolderLock
+from store.journal import Disk
+from store.records import (
+    Change,
+    DesktopClient,
+    Instructions,
+    Person,
+    Printer,
+    PrinterPool,
+    PrinterStatus,
+    PrintJob,
+    Record,
+    RenderJob,
+    RenderProfile,
+    Sheet,
+    Stored,
+    Ticket,
+)
+
+SCHEMA = 1
+
+M = TypeVar("M", bound=Stored)
+
+
+class Shelf(Generic[M]):
+    """One table of one model. What it hands out is frozen; changing means putting a changed copy."""
+
+    def __init__(
+        self, database: Database, table: str, model: type[M], /, **indexes: Callable[[Document], Hashable]
+    ) -> None:
+        self._storage, self._name, self._model = database.journal, table, model
+        self._parsed: dict[int, tuple[Document, M]] = {}
+        for index_name, key in indexes.items():
+            self._storage.add_index(table, index_name, key)
+
+    def _model_of(self, doc_id: int, document: Document) -> M:
+        known = self._parsed.get(doc_id)
+        if known is not None and known[0] is document:
+            return known[1]
+        thing = self._model.model_validate({**document, "id": doc_id})
+        self._parsed[doc_id] = (document, thing)
+        return thing
+
+    def find(self, doc_id: int) -> M | None:
+        """The thing with this id, or None."""
+        document = self._storage.document(self._name, doc_id)
+        return None if document is None else self._model_of(doc_id, document)
+
+    def get(self, doc_id: int) -> M:
+        """The thing with this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        thing = self.find(doc_id)
+        if thing is None:
+            raise NotFound(f"there is no {self._model.__name__} with id {doc_id}")
+        return thing
+
+    def all(self) -> list[M]:
+        """Everything in the table, by id. For small tables; elsewhere use by()."""
+        return [self._model_of(i, d) for i, d in sorted(self._storage.table_now(self._name).items())]
+
+    def after(self, doc_id: int, limit: int) -> list[M]:
+        """At most `limit` things with ids above one, by id; costs what it returns."""
+        return [self._model_of(i, d) for i, d in self._storage.after(self._name, doc_id, limit)]
+
+    def by(self, index: str, key: Any) -> list[M]:
+        """What an index has under a key, by id. Keys are compared as stored: enums by their value."""
+        return [self._model_of(i, d) for i, d in self._storage.lookup(self._name, index, key)]
+
+    def add(self, thing: M) -> M:
+        """Keep a new thing; returned with its id. A thing that already has an id keeps it."""
+        doc_id = thing.id or self._storage.reserve_id(self._name)
+        with self._storage.transaction():
+            if self._storage.document(self._name, doc_id) is not None:
+                raise Conflict(f"there already is a {self._model.__name__} with id {doc_id}")
+            kept = thing.with_(id=doc_id)
+            self.put(kept)
+        return kept
+
+    def put(self, thing: M) -> None:
+        """Keep a thing in place of the one with its id."""
+        document = thing.model_dump(mode="json", exclude={"id"}, exclude_defaults=True)
+        self._storage.put(self._name, thing.id, document)
+
+    def remove(self, doc_id: int) -> None:
+        """Take a thing away."""
+        self._storage.put(self._name, doc_id, None)
+        self._parsed.pop(doc_id, None)
+
+    def __len__(self) -> int:
+        return len(self._storage.table_now(self._name))
+
+
+class Store:
+    """The open store of a data folder. One process has it; all its threads may use it."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        """Take the folder and open its store.
+
+        Raises:
+            StoreLocked, StoreDamaged, StoreTooNew: with what to do.
+        """
+        self._lock = FolderLock(root)
+        try:
+            self.folder = DataFolder(root)
+            self._database = Database(self.folder.store, SCHEMA, disk)
+        except BaseException:
+            self._lock.release()
+            raise
+        db = self._database
+        self.damage = db.journal.damage
+        self.records = Shelf(db, "records", Record, number=lambda d: (d["kind"], d["number"]))
+        self.render_profiles = Shelf(db, "render_profiles", RenderProfile)
+        self.render_jobs = Shelf(db, "render_jobs", RenderJob)
+        self.printers = Shelf(db, "printers", Printer, uuid=lambda d: d.get("uuid", ""))
+        self.printer_status = Shelf(db, "printer_status", PrinterStatus)
+        self.printer_pools = Shelf(db, "printer_pools", PrinterPool)
+        self.tickets = Shelf(db, "tickets", Ticket, state=lambda d: d["state"], record=lambda d: d["record_id"])
+        self.instructions = Shelf(db, "instructions", Instructions)
+        self.sheets = Shelf(db, "sheets", Sheet, ticket=lambda d: d["ticket_id"], state=lambda d: d["state"])
+        self.print_jobs = Shelf(
+            db,
+            "print_jobs",
+            PrintJob,
+            printer=lambda d: d["printer_id"],
+            sheet=lambda d: d["sheet_id"],
+            state=lambda d: d["state"],
+        )
+        self.changes = Shelf(db, "changes", Change)
+        self.desktop_clients = Shelf(db, "desktop_clients", DesktopClient, token=lambda d: d["token_sha256"])
+        self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep all changes made inside, or none."""
+        return self._database.journal.transaction()
+
+    @property
+    def version(self) -> int:
+        """Grows with every commit; for wait()."""
+        return self._database.journal.version
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Sleep until something was committed after `version`, or the time is up; returns the version now."""
+        return self._database.journal.wait(version, timeout_s)
+
+    def close(self) -> None:
+        """Everything to the disk, and the folder free for another process."""
+        self._database.close()
+        self._lock.release()
