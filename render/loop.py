@@ -135,9 +135,9 @@ class RenderLoop:
             except RenderError as error:
                 self._record_failure(ticket.id, wanted, str(error), now)
                 continue
-            spool = self._store.folder.sheets
+            folder = self._store.folder
             tasks = tuple(
-                (SheetPlan.model_validate(sheet.plan), sheet_file(spool, sheet.id), thumbnail_file(spool, sheet.id))
+                (SheetPlan.model_validate(sheet.plan), folder.sheet(sheet.id), folder.thumbnail(sheet.id))
                 for sheet in wanted
             )
             task = DrawTask(source, image, self._max_pixels, tasks)
@@ -236,7 +236,7 @@ class RenderLoop:
         with self._store.transaction():
             for sheet, (width_px, height_px) in zip(work.sheets, sizes, strict=True):
                 try:
-                    file = output.publish(sheet_file(folder.sheets, sheet.id), folder.output, sheet.plan["file"])
+                    file = output.publish(folder.sheet(sheet.id), folder.output, sheet.plan["file"])
                 except RenderError as error:
                     progress.move_sheet(self._store, sheet, "fail", reason=str(error))
                     continue
@@ -255,16 +255,6 @@ class RenderLoop:
         if all(sheet.state is not SheetState.PLANNED for sheet in sheets):
             progress.move_ticket(self._store, self._store.tickets.get(ticket_id), "drawn", now)
             progress.review_ticket(self._store, ticket_id, now)
-
-
-def sheet_file(spool: Path, sheet_id: int) -> Path:
-    """Where a drawn sheet waits for its printer."""
-    return spool / f"{sheet_id}.jpg"
-
-
-def thumbnail_file(spool: Path, sheet_id: int) -> Path:
-    """Where its small picture for the panel lies."""
-    return spool / f"{sheet_id}.thumb.jpg"
 
 
 def may_start(render_job: RenderJob, local: time) -> bool:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import copy
 import errno
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -324,15 +325,16 @@ class JournalStorage(Storage):
         return sorted(found.items())
 
     def after(self, name: str, doc_id: int, limit: int) -> list[tuple[int, Document]]:
-        """At most `limit` (id, document) with ids above one, by id; walks the ids, so it costs what it returns."""
-        found: list[tuple[int, Document]] = []
-        for number in range(doc_id + 1, self._next_ids.get(name, 1)):
-            document = self.document(name, number)
-            if document is not None:
-                found.append((number, document))
-            if len(found) >= limit:
-                break
-        return found
+        """At most `limit` (id, document) with ids above one, by id; costs what it returns."""
+        return self._walk(name, range(doc_id + 1, self._next_ids.get(name, 1)), limit)
+
+    def newest(self, name: str, limit: int) -> list[tuple[int, Document]]:
+        """The `limit` (id, document) with the highest ids, highest first; costs what it returns."""
+        return self._walk(name, range(self._next_ids.get(name, 1) - 1, 0, -1), limit)
+
+    def _walk(self, name: str, ids: Iterable[int], limit: int) -> list[tuple[int, Document]]:
+        documents = ((number, self.document(name, number)) for number in ids)
+        return list(islice(((number, found) for number, found in documents if found is not None), limit))
 
     # -- changing -------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,14 @@ class DataFolder:
         """Where the uploaded picture with this digest lies, or would lie."""
         return self.images / sha256[:2] / sha256
 
+    def sheet(self, sheet_id: int) -> Path:
+        """Where a drawn sheet waits for its printer."""
+        return self.sheets / f"{sheet_id}.jpg"
+
+    def thumbnail(self, sheet_id: int) -> Path:
+        """Where a sheet's small picture for the panel lies."""
+        return self.sheets / f"{sheet_id}.thumb.jpg"
+
 
 class FolderLock:
     """Exclusive ownership of a data folder while the process lives.

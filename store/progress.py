@@ -126,6 +126,8 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
             if sheet.state not in states.SETTLED_SHEETS
             and not (sheet.state is SheetState.DRAWN and not prints[sheet.profile_id])
         ]
+        if ticket.state is TicketState.RENDERED and any(sheet.print_job_id for sheet in sheets):
+            ticket = move_ticket(store, ticket, "send", now)
         if unsure and ticket.state is not TicketState.HELD:
             what = f"{len(unsure)} sheet{'s' * (len(unsure) > 1)} may or may not have come out of the printer"
             return move_ticket(store, ticket, "ask", now, f"{what}: look at the paper and answer on this page")

@@ -346,6 +346,7 @@ class PrinterStatus(Stored):
     queued_jobs: int = 0
     media_ready: tuple[Size, ...] | None = None  # None: the printer does not say
     document_formats: tuple[str, ...] = ()
+    max_copies: int = 1  # in one print job
     since: datetime
 
 

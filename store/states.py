@@ -55,7 +55,6 @@ TICKET_MOVES: dict[tuple[TicketState, str], TicketState] = {
     (T.RENDERING, "drawn"): T.RENDERED,
     (T.RENDERED, "send"): T.PRINTING,
     (T.RENDERED, "finish"): T.FINISHED,
-    (T.RENDERED, "ask"): T.HELD,
     (T.PRINTING, "finish"): T.FINISHED,
     (T.PRINTING, "ask"): T.HELD,
     (T.HELD, "resume"): T.PRINTING,
@@ -104,6 +103,7 @@ PRINT_JOB_MOVES: dict[tuple[PrintJobState, str], PrintJobState] = {
 ENDED_TICKETS = frozenset({T.FINISHED, T.FAILED, T.CANCELED})
 SETTLED_SHEETS = frozenset({S.PRINTED, S.FAILED})
 SETTLED_PRINT_JOBS = frozenset({P.COMPLETED, P.ABORTED, P.CANCELED})
+OPEN_PRINT_JOBS = (P.INTENDED, P.CREATED, P.SENDING, P.SENT)  # a printer has them in hand, as far as we know
 
 State = TypeVar("State", bound=StrEnum)
 

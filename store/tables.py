@@ -81,6 +81,10 @@ class Shelf(Generic[M]):
         """At most `limit` things with ids above one, by id; costs what it returns."""
         return [self._model_of(i, d) for i, d in self._storage.after(self._name, doc_id, limit)]
 
+    def newest(self, limit: int) -> list[M]:
+        """The things that were added last, newest first; costs what it returns."""
+        return [self._model_of(i, d) for i, d in self._storage.newest(self._name, limit)]
+
     def by(self, index: str, key: Any) -> list[M]:
         """What an index has under a key, by id. Keys are compared as stored: enums by their value."""
         return [self._model_of(i, d) for i, d in self._storage.lookup(self._name, index, key)]
@@ -135,14 +139,19 @@ class Store:
         self.printer_pools = Shelf(db, "printer_pools", PrinterPool)
         self.tickets = Shelf(db, "tickets", Ticket, state=lambda d: d["state"], record=lambda d: d["record_id"])
         self.instructions = Shelf(db, "instructions", Instructions)
-        self.sheets = Shelf(db, "sheets", Sheet, ticket=lambda d: d["ticket_id"], state=lambda d: d["state"])
+        self.sheets = Shelf(
+            db,
+            "sheets",
+            Sheet,
+            ticket=lambda d: d["ticket_id"],
+            ticket_state=lambda d: (d["ticket_id"], d["state"]),
+        )
         self.print_jobs = Shelf(
             db,
             "print_jobs",
             PrintJob,
-            printer=lambda d: d["printer_id"],
             sheet=lambda d: d["sheet_id"],
-            state=lambda d: d["state"],
+            printer_state=lambda d: (d["printer_id"], d["state"]),
         )
         self.changes = Shelf(db, "changes", Change)
         self.desktop_clients = Shelf(db, "desktop_clients", DesktopClient, token=lambda d: d["token_sha256"])

@@ -1,0 +1,100 @@
+"""Finding printers with DNS-SD. What is found is kept by UUID; an address that changes is followed.
+
+A goodbye or an expired record is no news here: sleeping printers say goodbye too. Whether a printer is there is
+what its poller finds out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from zeroconf import InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from store.records import Printer
+from store.tables import Store
+
+log = structlog.get_logger("discovery")
+
+SERVICE = "_ipp._tcp.local."
+RESOLVE_LIMIT_MS = 3_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """A printer as DNS-SD announces it."""
+
+    name: str
+    uuid: str  # lower case, without urn:uuid:
+    uri: str
+
+
+class Browser:
+    """Watches the network for printers and reports each, again whenever something about it changes."""
+
+    def __init__(self, interfaces: Sequence[str], report: Callable[[Found], None]) -> None:
+        """
+        Args:
+            interfaces: IP addresses of the interfaces to listen on; empty for all.
+            report: called on the event loop; must be quick and take repetitions.
+        """
+        self._interfaces, self._report = list(interfaces), report
+        self._resolving: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Browse for ever; ends by cancellation."""
+        network = AsyncZeroconf(interfaces=self._interfaces or InterfaceChoice.All, ip_version=IPVersion.V4Only)
+        browser = AsyncServiceBrowser(network.zeroconf, [SERVICE], handlers=[self._on_change])
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await browser.async_cancel()
+            await network.async_close()
+
+    def _on_change(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if state_change is ServiceStateChange.Removed:
+            log.info("printer.goodbye", name=name)
+            return
+        task = asyncio.ensure_future(self._resolve(zeroconf, service_type, name))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
+
+    async def _resolve(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
+        info = AsyncServiceInfo(service_type, name)
+        if not await info.async_request(zeroconf, RESOLVE_LIMIT_MS):
+            return
+        found = found_in(info)
+        if found is not None:
+            self._report(found)
+
+
+def found_in(info: AsyncServiceInfo) -> Found | None:
+    """The printer in a DNS-SD answer; None where it lacks an address or a UUID to know it by."""
+    texts = {
+        key.decode("utf-8", "replace").lower(): (value or b"").decode("utf-8", "replace")
+        for key, value in info.properties.items()
+    }
+    addresses = info.parsed_addresses(IPVersion.V4Only)
+    uuid = texts.get("uuid", "").removeprefix("urn:uuid:").lower()
+    if not addresses or not uuid or not info.port:
+        return None
+    path = texts.get("rp", "ipp/print").lstrip("/")
+    name = info.name.removesuffix(f".{info.type}")
+    # While a printer moves, the old address stays listed behind the new one for a moment.
+    return Found(name=name, uuid=uuid, uri=f"ipp://{addresses[0]}:{info.port}/{path}")
+
+
+def keep_found(store: Store, found: Found) -> None:
+    """Put a found printer into the store: a new one as it is, a known one with its new address."""
+    with store.transaction():
+        known = store.printers.by("uuid", found.uuid)
+        if not known:
+            added = store.printers.add(Printer(name=found.name, uuid=found.uuid, uri=found.uri))
+            log.info("printer.found", id=added.id, name=found.name, uri=found.uri)
+        for printer in known:
+            if printer.uri != found.uri and not printer.added_by_hand:
+                store.printers.put(printer.with_(uri=found.uri))
+                log.info("printer.moved", id=printer.id, name=printer.name, **{"from": printer.uri}, to=found.uri)

@@ -1,0 +1,362 @@
+"""One printer over IPP. pyipp carries the HTTP exchange and ends in this file; messages are our codec's.
+
+Nothing here tries again: what an error means for paper is in its class (ipp/errors.py), and the sender decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp import payload
+from aiohttp.abc import AbstractStreamWriter
+from pyipp import IPP
+from pyipp.exceptions import IPPConnectionError, IPPConnectionUpgradeRequired, IPPResponseError
+
+from ipp import codec
+from ipp.attributes import (
+    JOB_ATTRIBUTES,
+    LATER,
+    PRINTER_ATTRIBUTES,
+    PRINTER_STATES,
+    JobState,
+    Operation,
+    Status,
+    attribute,
+    borderless_media_col,
+    resolution,
+    size_of_media_col,
+    size_of_media_name,
+    supports,
+)
+from ipp.codec import Attribute, Group, GroupTag, Message
+from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrintUncertain
+from store.records import PrinterState, PrinterStatus
+from store.sizes import PrintSize
+
+USER = "printroom"
+CONNECT_LIMIT_S = 8.0
+ANSWER_LIMIT_S = 30.0  # a printer asleep needs up to 20 s to answer
+SLOWEST_UPLOAD_BYTES_PER_S = 50_000  # old Wi-Fi printers; decides how long a document may take
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # the longest seen is 400 KB (every media-col of a large printer)
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a printer says of itself."""
+
+    uuid: str
+    status: PrinterStatus
+    attributes: Group
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A job as the printer lists it."""
+
+    job_id: int
+    name: str
+    state: JobState | None  # None: a number that RFC 8011 does not know
+    reasons: tuple[str, ...]
+    message: str
+    impressions_completed: int | None
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a print job asks of a printer."""
+
+    name: str
+    copies: int
+    size: PrintSize
+    dpi: int
+    has_bleed: bool
+    media_type: str = ""
+
+
+def session() -> aiohttp.ClientSession:
+    """An HTTP session for any number of printers; must be made on, and stays on, one event loop."""
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT_S)
+    return aiohttp.ClientSession(timeout=limits)
+
+
+class PrinterClient:
+    """Speaks to the printer at one URI."""
+
+    def __init__(self, uri: str, http: aiohttp.ClientSession) -> None:
+        self.uri, self._http = uri, http
+        self._request_ids = itertools.count(1)
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    async def describe(self, now: datetime | None = None) -> Description:
+        """What the printer is, does and has loaded.
+
+        Raises:
+            PrinterError: no answer, or not one that can be used.
+        """
+        answer = await self._ask(
+            Operation.GET_PRINTER_ATTRIBUTES, attribute("requested-attributes", *PRINTER_ATTRIBUTES)
+        )
+        printer = answer.group(GroupTag.PRINTER)
+        if printer.number("printer-state") is None:
+            raise PrinterRefused(0, "no printer-state", "the answer does not describe a printer: check the address", ())
+        return Description(
+            uuid=printer.text("printer-uuid").removeprefix("urn:uuid:").lower(),
+            status=_status_of(printer, now or datetime.now(UTC)),
+            attributes=printer,
+        )
+
+    async def jobs(self) -> list[ListedJob]:
+        """Every job that the printer lists: those to come, and as much history as it keeps."""
+        listed: list[ListedJob] = []
+        for which in ("not-completed", "completed"):
+            answer = await self._ask(
+                Operation.GET_JOBS,
+                attribute("which-jobs", which),
+                attribute("requested-attributes", *JOB_ATTRIBUTES),
+            )
+            listed += [_listed(group) for group in answer.all_groups(GroupTag.JOB)]
+        return listed
+
+    async def job(self, job_id: int) -> ListedJob | None:
+        """One job, or None when the printer does not know it (any more)."""
+        try:
+            answer = await self._ask(
+                Operation.GET_JOB_ATTRIBUTES,
+                attribute("job-id", job_id),
+                attribute("requested-attributes", *JOB_ATTRIBUTES),
+            )
+        except PrinterRefused as error:
+            if error.status in (Status.NOT_FOUND, Status.GONE):
+                return None
+            raise
+        return _listed(answer.group(GroupTag.JOB))
+
+    # -- printing ---------------------------------------------------------------------------------------------
+
+    async def create_job(self, job: JobRequest, printer: Group) -> int:
+        """Announce a job; returns the printer's job-id. No byte of a document is sent.
+
+        Args:
+            job: what to print.
+            printer: the printer's own description: only what it says it supports is asked for.
+        """
+        answer = await self._ask(
+            Operation.CREATE_JOB, attribute("job-name", job.name), job=job_attributes(job, printer)
+        )
+        job_id = answer.group(GroupTag.JOB).number("job-id")
+        if job_id is None:
+            raise PrintUncertain("the printer took the job but gave it no job-id")
+        return job_id
+
+    async def send_document(self, job_id: int, document: Path, document_format: str) -> None:
+        """Send the one document of a job, streamed from disk with its length; returns when it was acknowledged."""
+        await self._ask(
+            Operation.SEND_DOCUMENT,
+            attribute("job-id", job_id),
+            attribute("document-format", document_format),
+            attribute("last-document", True),
+            document=document,
+        )
+
+    async def cancel_job(self, job_id: int) -> None:
+        """Withdraw a job. That the printer agrees does not mean that no paper moves."""
+        await self._ask(Operation.CANCEL_JOB, attribute("job-id", job_id))
+
+    # -- the exchange -----------------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        operation: Operation,
+        *attributes: Attribute,
+        job: Sequence[Attribute] = (),
+        document: Path | None = None,
+    ) -> Message:
+        # RFC 8011 §4.1.4: charset, language and target come first, in this order; job-id directly follows the URI.
+        target = [item for item in attributes if item.name == "job-id"]
+        others = [item for item in attributes if item.name != "job-id"]
+        head = [
+            attribute("attributes-charset", "utf-8"),
+            attribute("attributes-natural-language", "en"),
+            attribute("printer-uri", self.uri),
+            *target,
+            attribute("requesting-user-name", USER),
+            *others,
+        ]
+        request = Message(operation, next(self._request_ids), [Group(GroupTag.OPERATION, head)])
+        if job:
+            request.groups.append(Group(GroupTag.JOB, list(job)))
+        limit_s = ANSWER_LIMIT_S
+        if document is not None:
+            limit_s += document.stat().st_size / SLOWEST_UPLOAD_BYTES_PER_S
+        raw = await self._exchange(codec.encode(request), document, limit_s)
+        try:
+            answer, _ = codec.decode(raw)
+        except MessageError as error:
+            raise PrintUncertain(f"{self.uri} answered something that is not IPP ({error})") from error
+        if answer.request_id != request.request_id:
+            raise PrintUncertain(f"{self.uri} answered another request than was sent")
+        _raise_for_status(answer)
+        return answer
+
+    async def _exchange(self, head: bytes, document: Path | None, limit_s: float) -> bytes:
+        """The one place where pyipp is called, and where its and aiohttp's errors become ours.
+
+        pyipp's own limit covers connecting, uploading and waiting together, so it is set out of reach; connecting
+        has the session's limit, the rest has ours.
+        """
+        wire = IPP(self.uri, session=self._http, request_timeout=int(limit_s) + 60)
+        body: Any = head if document is None else _Streamed(head, document)
+        try:
+            async with asyncio.timeout(limit_s):
+                raw = await wire._request(data=body)
+        except IPPConnectionUpgradeRequired as error:
+            raise PrinterUnreachable(f"{self.uri} wants TLS: add the printer with ipps:// instead") from error
+        except IPPResponseError as error:
+            status = error.args[1].get("status-code") if len(error.args) > 1 else "an error"
+            raise PrinterRefused(
+                0, f"HTTP {status}", f"{self.uri} answered HTTP {status}: check the address", ()
+            ) from error
+        except IPPConnectionError as error:
+            if isinstance(error.__cause__, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+                raise PrinterUnreachable(
+                    f"{self.uri} does not answer: is it switched on and on the network?"
+                ) from error
+            raise PrintUncertain(f"the link to {self.uri} broke: {error.__cause__ or error}") from error
+        except TimeoutError as error:
+            raise PrintUncertain(f"{self.uri} did not answer within {limit_s:.0f} s") from error
+        except (aiohttp.ClientError, UnicodeDecodeError, OSError) as error:
+            raise PrintUncertain(f"the link to {self.uri} broke: {error}") from error
+        if len(raw) > MAX_ANSWER_BYTES:
+            raise PrintUncertain(f"{self.uri} answered {len(raw)} bytes, more than any printer needs")
+        return raw
+
+
+class _Streamed(payload.Payload):
+    """A request's head and its document from disk: flat memory, and a Content-Length that proves a short body."""
+
+    def __init__(self, head: bytes, document: Path) -> None:
+        super().__init__(document, content_type="application/ipp")
+        self._head, self._document = head, document
+        self._size = len(head) + document.stat().st_size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  (aiohttp's signature)
+        raise TypeError("a document is not text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(self._head)
+        with self._document.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+                await writer.write(chunk)
+
+
+class Connection:
+    """An `async with` around a client that needs no shared session, for one-off questions."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    async def __aenter__(self) -> PrinterClient:
+        self._session = session()
+        return PrinterClient(self._uri, self._session)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+
+# -- pure helpers -----------------------------------------------------------------------------------------------
+
+
+def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
+    """The job template attributes of a photo print, each only where the printer says it knows it.
+
+    Borderless paper goes as media-col with zero margins. A sheet with bleed is larger than its paper and must not be
+    scaled: it is centred and what reaches over the edge falls away; without bleed it fills the paper.
+    """
+    wanted: list[tuple[Attribute, bool]] = [
+        (attribute("copies", job.copies), supports(printer.all("copies-supported"), job.copies) or job.copies > 1),
+        (attribute("sides", "one-sided"), supports(printer.all("sides-supported"), "one-sided")),
+        (attribute("print-quality", 5), supports(printer.all("print-quality-supported"), 5)),
+        (attribute("print-color-mode", "color"), supports(printer.all("print-color-mode-supported"), "color")),
+        (
+            attribute("printer-resolution", resolution(job.dpi)),
+            supports(printer.all("printer-resolution-supported"), resolution(job.dpi)),
+        ),
+    ]
+    scaling = "none" if job.has_bleed else "fill"
+    wanted.append((attribute("print-scaling", scaling), supports(printer.all("print-scaling-supported"), scaling)))
+    if printer.attribute("media-col-supported"):
+        media_type = job.media_type if supports(printer.all("media-type-supported"), job.media_type) else ""
+        wanted.append((attribute("media-col", borderless_media_col(job.size, media_type)), True))
+    return [item for item, is_known in wanted if is_known]
+
+
+def _raise_for_status(answer: Message) -> None:
+    if answer.code < 0x0100:
+        return
+    operation = answer.group(GroupTag.OPERATION)
+    try:
+        name = Status(answer.code).name.lower().replace("_", "-")
+    except ValueError:
+        name = f"status 0x{answer.code:04x}"
+    detail = operation.text("status-message")
+    if answer.code in LATER:
+        raise PrinterBusy(detail or name)
+    unsupported = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
+    raise PrinterRefused(answer.code, name, detail, unsupported)
+
+
+def _listed(group: Group) -> ListedJob:
+    state = group.number("job-state")
+    return ListedJob(
+        job_id=group.number("job-id") or 0,
+        name=group.text("job-name"),
+        state=JobState(state) if state in set(JobState) else None,
+        reasons=tuple(group.texts("job-state-reasons")),
+        message=group.text("job-state-message"),
+        impressions_completed=group.number("job-impressions-completed"),
+    )
+
+
+def _status_of(printer: Group, now: datetime) -> PrinterStatus:
+    reasons = tuple(reason for reason in printer.texts("printer-state-reasons") if reason != "none")
+    return PrinterStatus(
+        state=PRINTER_STATES.get(printer.number("printer-state") or 0, PrinterState.UNKNOWN),
+        state_reasons=reasons,
+        message=printer.text("printer-state-message"),
+        make_and_model=printer.text("printer-make-and-model"),
+        accepting=printer.first("printer-is-accepting-jobs") is not False,
+        queued_jobs=printer.number("queued-job-count") or 0,
+        media_ready=_media_ready(printer),
+        document_formats=tuple(printer.texts("document-format-supported")),
+        max_copies=_max_copies(printer),
+        since=now,
+    )
+
+
+def _max_copies(printer: Group) -> int:
+    supported = printer.first("copies-supported")
+    return supported.upper if isinstance(supported, codec.Range) else 1
+
+
+def _media_ready(printer: Group) -> tuple[PrintSize, ...] | None:
+    """The sizes that are loaded, or None where the printer does not say."""
+    columns = printer.all("media-col-ready")
+    names = printer.texts("media-ready")
+    if printer.attribute("media-col-ready") is None and printer.attribute("media-ready") is None:
+        return None
+    found: Iterable[PrintSize | None] = (
+        (size_of_media_col(content) for content in columns) if columns else (size_of_media_name(name) for name in names)
+    )
+    return tuple(dict.fromkeys(size for size in found if size is not None))

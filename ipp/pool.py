@@ -1,0 +1,168 @@
+"""Which printer gets which sheet. Pure: what is known of printers and sheets in, assignments and reasons out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus, RenderProfile
+from store.sizes import PrintSize
+
+MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops
+DOCUMENT_FORMAT = "image/jpeg"
+BLOCKING_REASONS = ("media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A printer that could take sheets."""
+
+    printer: Printer
+    status: PrinterStatus | None  # None: never asked
+    ahead: int  # print jobs it has not completed
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A drawn sheet that wants a printer."""
+
+    sheet_id: int
+    ticket_id: int
+    size: PrintSize
+    quantity: int
+    profile: RenderProfile
+
+
+@dataclass
+class Allocation:
+    """What an allocation decided."""
+
+    assigned: list[tuple[int, int]] = field(default_factory=list)  # (sheet id, printer id), in order
+    waiting: dict[int, str] = field(default_factory=dict)  # sheet id → what it waits for, in a sentence
+    impossible: dict[int, str] = field(default_factory=dict)  # sheet id → why it can never be printed
+
+
+def allocate(
+    sheets: Sequence[Waiting],
+    members: Sequence[Member],
+    pools: Mapping[int, PrinterPool],
+    last_used: Mapping[int, int],
+    printer_of_ticket: Mapping[tuple[int, int], int],
+) -> Allocation:
+    """Give sheets to printers.
+
+    Args:
+        sheets: in the order in which they should come out.
+        members: every printer the studio knows.
+        pools: by id.
+        last_used: by pool id: the printer that got the pool's last sheet, for round robin.
+        printer_of_ticket: by (pool id, ticket id): the printer that has the ticket's first sheets, where the pool
+            does not split a job.
+    """
+    result = Allocation()
+    ahead = {member.printer.id: member.ahead for member in members}
+    last = dict(last_used)
+    bound = dict(printer_of_ticket)
+    for sheet in sheets:
+        pool = pools.get(sheet.profile.pool_id) if sheet.profile.pool_id is not None else None
+        candidates = _members_for(sheet, members)
+        problem = _why_never(sheet, pool, candidates)
+        if problem:
+            result.impossible[sheet.sheet_id] = problem
+            continue
+        candidates = [
+            member for member in candidates if not member.printer.inactive and _allows(member.printer, sheet.size)
+        ]
+        if pool is not None and pool.inactive:
+            result.waiting[sheet.sheet_id] = (
+                f"the printer pool '{pool.name}' is inactive: make it active under Printers"
+            )
+            continue
+        if pool is not None and not pool.job_split and (pool.id, sheet.ticket_id) in bound:
+            keeper = bound[pool.id, sheet.ticket_id]
+            candidates = [member for member in candidates if member.printer.id == keeper] or candidates
+        obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
+        able = [member for member in candidates if not obstacles[member.printer.id]]
+        free = [member for member in able if ahead[member.printer.id] < MAX_AHEAD]
+        if not free:
+            result.waiting[sheet.sheet_id] = (
+                "waits for its turn" if able else _sentence(list(dict.fromkeys(filter(None, obstacles.values()))))
+            )
+            continue
+        chosen = _choose(free, pool, last).printer.id
+        ahead[chosen] += 1
+        if pool is not None:
+            last[pool.id] = chosen
+            bound.setdefault((pool.id, sheet.ticket_id), chosen)
+        result.assigned.append((sheet.sheet_id, chosen))
+    return result
+
+
+def _members_for(sheet: Waiting, members: Sequence[Member]) -> list[Member]:
+    if sheet.profile.pool_id is not None:
+        return [member for member in members if member.printer.pool_id == sheet.profile.pool_id]
+    return [member for member in members if member.printer.id == sheet.profile.printer_id]
+
+
+def _choose(free: list[Member], pool: PrinterPool | None, last: Mapping[int, int]) -> Member:
+    ordered = sorted(free, key=lambda member: member.printer.id)
+    if pool is None:
+        return ordered[0]
+    previous = last.get(pool.id, 0)
+    in_turn = [member for member in ordered if member.printer.id > previous] + ordered
+    if pool.allocation_method is AllocationMethod.PRIORITY_CODE:
+        highest = max(member.printer.priority_code for member in free)
+        return next(member for member in in_turn if member.printer.priority_code == highest)
+    return in_turn[0]
+
+
+def _allows(printer: Printer, size: PrintSize) -> bool:
+    return not printer.allowable_print_sizes or any(size.is_same_paper(s) for s in printer.allowable_print_sizes)
+
+
+def _why_never(sheet: Waiting, pool: PrinterPool | None, candidates: Sequence[Member]) -> str:
+    """Why no printing can ever come of it as the studio is set up; '' when it can."""
+    profile = sheet.profile
+    if profile.pool_id is not None and pool is None:
+        return f"the printer pool of the profile '{profile.name}' was deleted: choose another in the profile"
+    if profile.printer_id is not None and not candidates:
+        return f"the printer of the profile '{profile.name}' was deleted: choose another in the profile"
+    if candidates and not any(_allows(member.printer, sheet.size) for member in candidates):
+        where = f"of the pool '{pool.name}'" if pool else f"'{candidates[0].printer.name}'"
+        return (
+            f"no printer {where} allows {sheet.size} prints: add {sheet.size} to a printer's allowable print sizes, "
+            "or choose another pool in the profile"
+        )
+    return ""
+
+
+def _why_not_now(member: Member, sheet: Waiting) -> str:
+    """Why a printer cannot take a sheet at the moment, as a sentence that says what to do; '' when it can."""
+    name, status = member.printer.name, member.status
+    if not member.printer.uri:
+        return f"{name} has not been found on the network: switch it on"
+    if status is None or status.state is PrinterState.UNKNOWN:
+        return f"{name} has not answered yet"
+    if status.state is PrinterState.UNREACHABLE:
+        return f"{name} does not answer: switch it on and check its network cable"
+    trouble = [reason for reason in status.state_reasons if reason.endswith("-error") or reason in BLOCKING_REASONS]
+    if status.state is PrinterState.STOPPED:
+        told = status.message or ", ".join(status.state_reasons) or "no reason given"
+        return f"{name} is stopped ({told}): look at its display"
+    if not status.accepting:
+        return f"{name} does not accept jobs now{': ' + ', '.join(trouble) if trouble else ''}"
+    if status.media_ready is not None and not any(sheet.size.is_same_paper(size) for size in status.media_ready):
+        return f"load {_upright(sheet.size)} paper in {name}"
+    if status.document_formats and DOCUMENT_FORMAT not in status.document_formats:
+        return f"{name} does not take JPEG: use another printer for this profile"
+    if sheet.quantity > status.max_copies:
+        return f"{name} prints at most {status.max_copies} copies of one sheet: order the rest as another item"
+    return ""
+
+
+def _upright(size: PrintSize) -> PrintSize:
+    return size.turned() if size.width_um > size.height_um else size
+
+
+def _sentence(reasons: list[str]) -> str:
+    return "; or ".join(reasons) if reasons else "the pool has no active printer: add one under Printers"

@@ -1,0 +1,104 @@
+"""The one asyncio loop, in one thread, in which everything of ipp/ lives; and the door to it for other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from ipp.browse import Browser, keep_found
+from ipp.client import Connection, Description, session
+from ipp.sender import Sender
+from ipp.watch import Watch
+from store.tables import Store
+
+log = structlog.get_logger("ipp")
+
+R = TypeVar("R")
+
+
+class IppRoom:
+    """Discovery, supervision and sending, running until stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        interfaces: Sequence[str] = (),
+        discovers: bool = True,
+        unreachable_limit: timedelta = timedelta(hours=4),
+    ) -> None:
+        """
+        Args:
+            store: the open store.
+            interfaces: IP addresses of the interfaces on which printers are looked for; empty for all.
+            discovers: whether to look for printers at all.
+            unreachable_limit: see Sender.
+        """
+        self._store, self._interfaces, self._discovers = store, interfaces, discovers
+        self._unreachable_limit = unreachable_limit
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="ipp", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End everything and wait for it. Print jobs under way are found again by the ledger."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+
+    def describe(self, uri: str) -> Description:
+        """Ask the printer at a URI what it is; for any thread.
+
+        Raises:
+            PrinterError: it does not answer, or is not a printer.
+        """
+        return self._call(_describe(uri))
+
+    def _call(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._live())
+        finally:
+            self._loop.close()
+
+    async def _live(self) -> None:
+        http = session()
+        watch = Watch(self._store, http)
+        parts = {
+            "watch": watch.run,
+            "sender": Sender(self._store, http, watch, self._unreachable_limit).run,
+        }
+        if self._discovers:
+            parts["browse"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
+        tasks = [asyncio.create_task(self._keep_alive(name, part)) for name, part in parts.items()]
+        await self._stopping.wait()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in {*tasks, *others}:
+            task.cancel()
+        await asyncio.gather(*tasks, *others, return_exceptions=True)
+        await http.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    async def _keep_alive(self, name: str, part: Any) -> None:
+        """A part that fails is logged and begun again: a fault in discovery must not stop printing."""
+        while True:
+            try:
+                await part()
+            except Exception as error:
+                log.exception("ipp.part_failed", part=name, error=repr(error))
+                await asyncio.sleep(5)
+
+
+async def _describe(uri: str) -> Description:
+    async with Connection(uri) as client:
+        return await client.describe()

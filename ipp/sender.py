@@ -1,0 +1,355 @@
+"""The sender: drawn sheets in the store become print jobs on printers, one ledger row each, followed to their end.
+
+Every step is written to the ledger before it is taken. What a step's failure means for paper is the error's class;
+what an unsettled row needs after a crash or a broken link is ledger.judge's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import structlog
+
+from ipp.attributes import ENDED_JOBS, JobState
+from ipp.client import JobRequest, PrinterClient
+from ipp.errors import PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
+from ipp.ledger import Verdict, find, judge
+from ipp.pool import DOCUMENT_FORMAT, Member, Waiting, allocate
+from ipp.watch import Watch
+from store import progress
+from store.errors import StoreError
+from store.records import Printer, PrintJob, Sheet
+from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, PrintJobState, SheetState, TicketState
+from store.tables import Store
+
+log = structlog.get_logger("sender")
+
+FOLLOW_EVERY_S = 0.7
+LATER_S = 1.5  # how long to leave a busy printer alone
+GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses the sheets it has not begun
+_SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, TicketState.HELD)
+
+
+class Sender:
+    """Assigns sheets and carries print jobs."""
+
+    def __init__(self, store: Store, http: aiohttp.ClientSession, watch: Watch, unreachable_limit: timedelta) -> None:
+        """
+        Args:
+            store: the open store.
+            http: the session of this event loop.
+            watch: the pollers, for what printers say of themselves.
+            unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
+        """
+        self._store, self._http, self._watch = store, http, watch
+        self._unreachable_limit = unreachable_limit
+        self._carrying: dict[int, asyncio.Task[None]] = {}  # by print job
+        self._doors: dict[int, asyncio.Lock] = {}  # by printer: one document at a time
+        self._ours: set[int] = set()  # print jobs that this process intended
+        self._waiting_since: dict[int, datetime] = {}  # by sheet, while nothing can take it
+
+    async def run(self) -> None:
+        """Go on for ever; ends by cancellation."""
+        while True:
+            version = self._store.version
+            try:
+                self.loop(datetime.now(UTC))
+            except StoreError as error:
+                log.error("sender.store", error=str(error))
+                await asyncio.sleep(5)
+            await asyncio.to_thread(self._store.wait, version, 0.5)
+
+    def loop(self, now: datetime) -> None:
+        """Give drawn sheets to printers, and see that every open print job is being carried."""
+        self.assign(now)
+        for printer in self._store.printers.all():
+            for state in OPEN_PRINT_JOBS:
+                for print_job in self._store.print_jobs.by("printer_state", (printer.id, state.value)):
+                    self._carry(print_job)
+
+    # -- assigning ------------------------------------------------------------------------------------------------
+
+    def assign(self, now: datetime) -> None:
+        """Decide for every sheet that waits for a printer."""
+        waiting: list[Waiting] = []
+        for state in _SENDABLE:
+            for ticket in self._store.tickets.by("state", state.value):
+                profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
+                for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
+                    profile = profiles[sheet.profile_id]
+                    if profile.prints:
+                        waiting.append(Waiting(sheet.id, ticket.id, sheet.size, sheet.quantity, profile))
+        self._waiting_since = {s.sheet_id: self._waiting_since.get(s.sheet_id, now) for s in waiting}
+        if not waiting:
+            return
+        waiting.sort(key=lambda sheet: (sheet.ticket_id, sheet.sheet_id))
+        pools = {pool.id: pool for pool in self._store.printer_pools.all()}
+        allocation = allocate(waiting, self._members(), pools, self._last_used(), self._printer_of_ticket(waiting))
+        for sheet_id, printer_id in allocation.assigned:
+            self._intend(sheet_id, printer_id, now)
+        for sheet_id, reason in allocation.impossible.items():
+            self._fail(sheet_id, reason, now)
+        for sheet_id, reason in allocation.waiting.items():
+            if reason != "waits for its turn" and now - self._waiting_since[sheet_id] > self._unreachable_limit:
+                self._fail(sheet_id, f"given up after {self._unreachable_limit}: {reason}", now)
+        self._explain(waiting, allocation.waiting)
+
+    def _members(self) -> list[Member]:
+        return [
+            Member(
+                printer,
+                self._store.printer_status.find(printer.id),
+                sum(
+                    len(self._store.print_jobs.by("printer_state", (printer.id, state.value)))
+                    for state in OPEN_PRINT_JOBS
+                ),
+            )
+            for printer in self._store.printers.all()
+        ]
+
+    def _last_used(self) -> dict[int, int]:
+        """By pool: the printer of the pool's newest print job, so that a restart goes on in turn."""
+        pool_of = {printer.id: printer.pool_id for printer in self._store.printers.all()}
+        last: dict[int, int] = {}
+        for print_job in self._store.print_jobs.newest(200):
+            pool_id = pool_of.get(print_job.printer_id)
+            if pool_id is not None:
+                last.setdefault(pool_id, print_job.printer_id)
+        return last
+
+    def _printer_of_ticket(self, waiting: list[Waiting]) -> dict[tuple[int, int], int]:
+        bound: dict[tuple[int, int], int] = {}
+        for ticket_id, pool_id in {(s.ticket_id, s.profile.pool_id) for s in waiting if s.profile.pool_id is not None}:
+            for sheet in self._store.sheets.by("ticket", ticket_id):
+                if sheet.print_job_id and sheet.state in (SheetState.ASSIGNED, SheetState.PRINTED):
+                    bound[pool_id, ticket_id] = self._store.print_jobs.get(sheet.print_job_id).printer_id
+                    break
+        return bound
+
+    def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> None:
+        with self._store.transaction():
+            sheet = self._store.sheets.get(sheet_id)
+            print_job = self._store.print_jobs.add(
+                PrintJob(
+                    sheet_id=sheet.id,
+                    ticket_id=sheet.ticket_id,
+                    printer_id=printer_id,
+                    # Unique even after a restore of an older store: the number alone would come again.
+                    job_name=f"printroom-{sheet.ticket_id}-{sheet.id}-{secrets.token_hex(4)}",
+                    copies=sheet.quantity,
+                    state=PrintJobState.INTENDED,
+                    intended_at=now,
+                    changed_at=now,
+                )
+            )
+            progress.move_sheet(self._store, sheet, "assign", print_job_id=print_job.id, reason="")
+            progress.review_ticket(self._store, sheet.ticket_id, now)
+        self._ours.add(print_job.id)
+        log.info("print_job.intended", id=print_job.id, sheet=sheet.id, printer=printer_id, name=print_job.job_name)
+
+    def _fail(self, sheet_id: int, reason: str, now: datetime) -> None:
+        with self._store.transaction():
+            sheet = progress.move_sheet(self._store, self._store.sheets.get(sheet_id), "fail", reason=reason)
+            progress.review_ticket(self._store, sheet.ticket_id, now)
+        log.warning("sheet.failed", sheet=sheet_id, ticket=sheet.ticket_id, reason=reason)
+
+    def _explain(self, waiting: list[Waiting], reasons: dict[int, str]) -> None:
+        for ticket_id in {sheet.ticket_id for sheet in waiting}:
+            ticket = self._store.tickets.get(ticket_id)
+            if ticket.state is not TicketState.HELD and ticket.state not in ENDED_TICKETS:
+                told = [reasons[s.sheet_id] for s in waiting if s.ticket_id == ticket_id and s.sheet_id in reasons]
+                news = next((reason for reason in told if reason != "waits for its turn"), "")
+                with self._store.transaction():
+                    progress.explain_ticket(self._store, ticket, news)
+
+    # -- carrying -------------------------------------------------------------------------------------------------
+
+    def _carry(self, print_job: PrintJob) -> None:
+        task = self._carrying.get(print_job.id)
+        if task is None or task.done():
+            self._carrying = {i: t for i, t in self._carrying.items() if not t.done()}
+            self._carrying[print_job.id] = asyncio.create_task(self._carry_to_the_end(print_job.id))
+
+    async def _carry_to_the_end(self, print_job_id: int) -> None:
+        """Take a print job from wherever its row says it is to its end."""
+        is_certain = print_job_id in self._ours  # a row from before a restart may not tell the whole truth
+        refused_since: datetime | None = None
+        while True:
+            print_job = self._store.print_jobs.get(print_job_id)
+            if print_job.state not in OPEN_PRINT_JOBS:
+                return
+            printer = self._store.printers.find(print_job.printer_id)
+            if printer is None:
+                self._settle_without_printer(print_job)
+                return
+            client = PrinterClient(printer.uri, self._http)
+            try:
+                if not is_certain:
+                    await self._reconcile(print_job, client)
+                    is_certain = True
+                    continue
+                await self._step(print_job, printer, client)
+                refused_since = None
+            except PrinterUnreachable as error:
+                self._watch.note_unreachable(printer, error)
+                if self._give_back(print_job_id, str(error)):
+                    return
+                await asyncio.sleep(LATER_S)
+            except PrinterBusy as error:
+                refused_since = refused_since or datetime.now(UTC)
+                is_long = datetime.now(UTC) - refused_since > timedelta(seconds=GIVE_BACK_AFTER_S)
+                if is_long and self._give_back(print_job_id, f"{printer.name} takes nothing: {error}"):
+                    return
+                await asyncio.sleep(LATER_S)
+            except PrintUncertain as error:
+                log.warning("print_job.uncertain", id=print_job_id, state=print_job.state.value, error=str(error))
+                is_certain = False
+                await asyncio.sleep(LATER_S)
+            except PrinterRefused as error:
+                await self._refused(print_job_id, printer, client, error)
+                return
+
+    async def _step(self, print_job: PrintJob, printer: Printer, client: PrinterClient) -> None:
+        """One step forward from a state that is known to be true at the printer."""
+        if print_job.state is PrintJobState.SENT:
+            await asyncio.sleep(FOLLOW_EVERY_S)
+            await self._follow(print_job, client)
+            return
+        door = self._doors.setdefault(print_job.printer_id, asyncio.Lock())
+        async with door:
+            print_job = self._store.print_jobs.get(print_job.id)
+            if self._store.tickets.get(print_job.ticket_id).state is TicketState.CANCELED:
+                await self._withdraw(print_job, client)
+                return
+            sheet = self._store.sheets.get(print_job.sheet_id)
+            if print_job.state is PrintJobState.INTENDED:
+                request = job_request(print_job, sheet)
+                job_id = await client.create_job(request, await self._watch.description(printer))
+                with self._store.transaction():
+                    print_job = progress.move_print_job(
+                        self._store, print_job, "create", datetime.now(UTC), job_id=job_id
+                    )
+            await self._send(print_job, client, sheet)
+
+    async def _send(self, print_job: PrintJob, client: PrinterClient, sheet: Sheet) -> None:
+        document = self._store.folder.sheet(sheet.id)
+        if print_job.job_id is None or not document.is_file():
+            reason = "the sheet's file is gone from the data folder: set the record's status again to render it anew"
+            if print_job.job_id is not None:
+                await client.cancel_job(print_job.job_id)
+            progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
+            return
+        with self._store.transaction():
+            print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
+        try:
+            await client.send_document(print_job.job_id or 0, document, DOCUMENT_FORMAT)
+        except (PrinterUnreachable, PrinterBusy):
+            # No connection, or an answer that nothing was taken: the document provably did not begin.
+            with self._store.transaction():
+                progress.move_print_job(self._store, print_job, "retry", datetime.now(UTC))
+            raise
+        with self._store.transaction():
+            progress.move_print_job(self._store, print_job, "send", datetime.now(UTC))
+        self._watch.soon(print_job.printer_id)
+
+    async def _follow(self, print_job: PrintJob, client: PrinterClient) -> None:
+        listed = await client.job(print_job.job_id or 0)
+        if listed is None or listed.name != print_job.job_name:
+            listed = find(print_job.job_name, await client.jobs())
+        verdict = judge(print_job.state, listed)
+        if verdict is Verdict.FOLLOW:
+            return
+        now = datetime.now(UTC)
+        done = listed.impressions_completed if listed else None
+        if verdict is Verdict.COMPLETE:
+            progress.settle_print_job(self._store, print_job, "complete", now, impressions_completed=done)
+        elif verdict is Verdict.ABORT and listed is not None:
+            word = "canceled" if listed.state is JobState.CANCELED else "aborted"
+            why = listed.message or ", ".join(listed.reasons) or "no reason given"
+            reason = f"{self._name(print_job)} {word} the print ({why}): look at the printer, then set the status again"
+            progress.settle_print_job(self._store, print_job, "abort", now, reason=reason)
+        else:
+            self._doubt(print_job, "the printer no longer lists the job")
+        self._watch.soon(print_job.printer_id)
+
+    # -- when things go wrong -------------------------------------------------------------------------------------
+
+    async def _reconcile(self, print_job: PrintJob, client: PrinterClient) -> None:
+        """Bring a row whose truth is not known in line with what the printer lists.
+
+        Raises:
+            PrinterError: the printer cannot be asked; nothing was changed.
+        """
+        listed = find(print_job.job_name, await client.jobs())
+        verdict = judge(print_job.state, listed)
+        log.info("print_job.reconciled", id=print_job.id, state=print_job.state.value, verdict=verdict.value)
+        now = datetime.now(UTC)
+        if verdict is Verdict.GIVE_BACK:
+            progress.settle_print_job(self._store, print_job, "cancel", now, reason="nothing was sent")
+        elif verdict is Verdict.SEND and listed is not None:
+            with self._store.transaction():
+                if print_job.state is PrintJobState.CREATED:
+                    self._store.print_jobs.put(print_job.with_(job_id=listed.job_id))
+                else:
+                    event = "create" if print_job.state is PrintJobState.INTENDED else "retry"
+                    progress.move_print_job(self._store, print_job, event, now, job_id=listed.job_id)
+        elif verdict is Verdict.DOUBT:
+            if listed is not None and listed.state not in ENDED_JOBS and print_job.state is PrintJobState.SENDING:
+                await client.cancel_job(listed.job_id)  # perhaps half a picture: do not let it come out as well
+            self._doubt(print_job, "the link to the printer broke while the document was on its way")
+        # FOLLOW, COMPLETE and ABORT need nothing here: the next step asks again and settles.
+
+    def _doubt(self, print_job: PrintJob, why: str) -> None:
+        reason = f"{why}: it cannot say whether the sheet came out of {self._name(print_job)}"
+        progress.settle_print_job(self._store, print_job, "doubt", datetime.now(UTC), reason=reason)
+
+    def _give_back(self, print_job_id: int, reason: str) -> bool:
+        """Let another printer have a sheet of which nothing was sent; False when it may not go."""
+        print_job = self._store.print_jobs.get(print_job_id)
+        if print_job.state is not PrintJobState.INTENDED:
+            return False  # the printer knows the job: it must be asked before the sheet may go elsewhere
+        progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=reason)
+        return True
+
+    async def _refused(self, print_job_id: int, printer: Printer, client: PrinterClient, error: PrinterRefused) -> None:
+        print_job = self._store.print_jobs.get(print_job_id)
+        if print_job.job_id is not None and print_job.state in (PrintJobState.CREATED, PrintJobState.SENDING):
+            try:
+                await client.cancel_job(print_job.job_id)  # an orphan would make some printers busy for everybody
+            except PrinterError as second:
+                log.warning("print_job.orphaned", id=print_job_id, error=str(second))
+        if print_job.state in OPEN_PRINT_JOBS:
+            reason = f"{printer.name}: {error}; change the profile or the paper, then set the status again"
+            progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
+
+    async def _withdraw(self, print_job: PrintJob, client: PrinterClient) -> None:
+        if print_job.job_id is not None:
+            await client.cancel_job(print_job.job_id)
+        progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason="the ticket was canceled")
+
+    def _settle_without_printer(self, print_job: PrintJob) -> None:
+        if print_job.state in (PrintJobState.INTENDED, PrintJobState.CREATED):
+            reason = "the printer was removed"
+            progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=reason)
+        else:
+            self._doubt(print_job, "the printer was removed")
+
+    def _name(self, print_job: PrintJob) -> str:
+        printer = self._store.printers.find(print_job.printer_id)
+        return printer.name if printer else "the printer"
+
+
+def job_request(print_job: PrintJob, sheet: Sheet) -> JobRequest:
+    """What the printer is asked for: the paper is the trim size, and bleed falls over its edge."""
+    plan = sheet.plan
+    trim_px = round(sheet.size.width_um * plan["dpi"] / 25_400)
+    return JobRequest(
+        name=print_job.job_name,
+        copies=print_job.copies,
+        size=sheet.size,
+        dpi=plan["dpi"],
+        has_bleed=plan["width_px"] > trim_px,
+    )

@@ -1,0 +1,315 @@
+"""A virtual photo printer: real IPP over loopback, announced with DNS-SD, and the pages kept as files.
+
+It is the demo's printer and the tests' printer with levers: what is loaded, how fast it prints, stopped or not. Each
+impression that "comes out" is a file in its tray folder and a line in `printed.jsonl`, so what a sender believes can
+be compared with what the printer did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import uuid as uuids
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from zeroconf import IPVersion, ServiceInfo
+from zeroconf.asyncio import AsyncZeroconf
+
+from ipp import codec
+from ipp.attributes import (
+    ENDED_JOBS,
+    JobState,
+    Status,
+    attribute,
+    borderless_media_col,
+    media_name,
+    resolution,
+    size_of_media_col,
+)
+from ipp.codec import Attribute, Group, Range
+from ipp.errors import MessageError, MessageIncomplete
+from ipp.server import WITH_DOCUMENT, PrintQueue, Refusal, ServedJob, respond
+from store.sizes import PrintSize, parse_size
+
+log = structlog.get_logger("virtual")
+
+MAX_HEAD_BYTES = 1024 * 1024
+PATH = "/ipp/print"
+
+
+@dataclass
+class Levers:
+    """What a person can do to a printer."""
+
+    paper: dict[str, int] = field(default_factory=dict)  # by size: sheets loaded
+    seconds_per_sheet: float = 0.3
+    stopped: bool = False
+
+
+class VirtualPrinter(PrintQueue):
+    """A printer with one engine: takes jobs at any time, prints one after the other."""
+
+    def __init__(self, name: str, tray: Path, levers: Levers) -> None:
+        """
+        Args:
+            name: also decides its UUID, so that it is the same printer next time.
+            tray: where pages come out.
+            levers: its state, to be changed at any time.
+        """
+        self.name, self.tray, self.levers = name, tray, levers
+        self.uuid = str(uuids.uuid5(uuids.NAMESPACE_URL, f"printroom-virtual:{name}"))
+        self._jobs: dict[int, ServedJob] = {}
+        self._documents: dict[int, Path] = {}
+        self._wake = asyncio.Event()
+        self._page = 0
+        tray.mkdir(parents=True, exist_ok=True)
+
+    # -- PrintQueue -----------------------------------------------------------------------------------------------
+
+    def attributes(self) -> list[Attribute]:
+        """See PrintQueue."""
+        open_jobs = [job for job in self._jobs.values() if job.state not in ENDED_JOBS]
+        is_printing = any(job.state in (JobState.PROCESSING, JobState.PROCESSING_STOPPED) for job in open_jobs)
+        sizes = [parse for text in self.levers.paper if (parse := _size(text))]
+        loaded = [size for text, count in self.levers.paper.items() if count > 0 and (size := _size(text))]
+        reasons = (["media-needed-error"] if any("media-needed" in j.reasons for j in open_jobs) else []) + (
+            ["media-empty-error"] if not loaded else []
+        )
+        state = 5 if self.levers.stopped else 4 if is_printing else 3
+        answer = [
+            attribute("printer-name", self.name),
+            attribute("printer-info", self.name),
+            attribute("printer-make-and-model", "Printroom Virtual Photo Printer"),
+            attribute("printer-uuid", f"urn:uuid:{self.uuid}"),
+            attribute("printer-state", state),
+            attribute(
+                "printer-state-reasons", *(reasons or ["paused"] if self.levers.stopped else reasons or ["none"])
+            ),
+            attribute("printer-state-message", "stopped by its lever" if self.levers.stopped else ""),
+            attribute("printer-is-accepting-jobs", True),
+            attribute("queued-job-count", len(open_jobs)),
+            attribute("document-format-supported", "image/jpeg"),
+            attribute("document-format-default", "image/jpeg"),
+            attribute("color-supported", True),
+            attribute("copies-supported", Range(1, 999)),
+            attribute("copies-default", 1),
+            attribute("media-supported", *(media_name(size) for size in sizes)),
+            attribute("media-col-supported", "media-size", "media-type", *_MARGINS),
+            attribute("media-type-supported", "photographic", "photographic-glossy"),
+            attribute("media-col-database", *(borderless_media_col(size) for size in sizes)),
+            attribute("print-quality-supported", 4, 5),
+            attribute("print-color-mode-supported", "color", "monochrome"),
+            attribute("print-scaling-supported", "auto", "fill", "fit", "none"),
+            attribute("printer-resolution-supported", resolution(300), resolution(600)),
+            attribute("sides-supported", "one-sided"),
+        ]
+        if loaded:
+            answer.append(attribute("media-ready", *(media_name(size) for size in loaded)))
+            answer.append(attribute("media-col-ready", *(borderless_media_col(size) for size in loaded)))
+        return answer
+
+    def check(self, ticket: Group, document_format: str) -> None:
+        """See PrintQueue."""
+        if document_format not in ("", "image/jpeg", "application/octet-stream"):
+            raise Refusal(Status.DOCUMENT_FORMAT_NOT_SUPPORTED, f"{document_format} is not supported, send image/jpeg")
+        media_col = ticket.attribute("media-col")
+        size = size_of_media_col(ticket.first("media-col"))
+        if media_col is not None and (size is None or not self._slot(size)):
+            raise Refusal(Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, f"no {size} paper in this printer", [media_col])
+
+    def create(self, name: str, user: str, ticket: Group) -> ServedJob:
+        """See PrintQueue."""
+        job = ServedJob(len(self._jobs) + 1, name, user, ticket)
+        self._jobs[job.id] = job
+        return job
+
+    def submit(self, job: ServedJob, document: Path, document_format: str) -> None:  # noqa: ARG002
+        """See PrintQueue."""
+        self._documents[job.id] = document
+        job.has_document, job.state, job.reasons = True, JobState.PENDING, ()
+        self._wake.set()
+
+    def cancel(self, job: ServedJob) -> None:
+        """See PrintQueue."""
+        job.state, job.reasons = JobState.CANCELED, ("job-canceled-by-user",)
+        self._wake.set()
+
+    def jobs(self) -> list[ServedJob]:
+        """See PrintQueue."""
+        return list(self._jobs.values())
+
+    # -- the engine -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Print for ever; ends by cancellation."""
+        while True:
+            job = next((j for j in self._jobs.values() if j.state in (JobState.PENDING, JobState.PROCESSING)), None)
+            if job is None or self.levers.stopped:
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), 0.1)
+                except TimeoutError:
+                    continue
+            else:
+                await self._print(job)
+
+    async def _print(self, job: ServedJob) -> None:
+        job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
+        copies = job.ticket.number("copies") or 1
+        size = size_of_media_col(job.ticket.first("media-col"))
+        slot = self._slot(size) if size else next(iter(self.levers.paper), "")
+        while job.impressions_completed < copies:
+            while self.levers.stopped or self.levers.paper.get(slot, 0) < 1:
+                job.state = JobState.PROCESSING_STOPPED
+                job.reasons = ("printer-stopped",) if self.levers.stopped else ("media-needed",)
+                await asyncio.sleep(0.1)
+                if job.state == JobState.CANCELED:
+                    return
+            job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
+            await asyncio.sleep(self.levers.seconds_per_sheet)
+            self.levers.paper[slot] -= 1
+            job.impressions_completed += 1
+            self._come_out(job)
+            if self._jobs[job.id].state == JobState.CANCELED:
+                return
+        job.state, job.reasons = JobState.COMPLETED, ("job-completed-successfully",)
+        self._documents.pop(job.id).unlink()
+
+    def _come_out(self, job: ServedJob) -> None:
+        self._page += 1
+        page = self.tray / f"{self._page:04d} {job.name} {job.impressions_completed}.jpg"
+        os.link(self._documents[job.id], page)
+        line = {"page": self._page, "job_id": job.id, "job_name": job.name, "copy": job.impressions_completed}
+        with (self.tray / "printed.jsonl").open("a") as ledger:
+            ledger.write(json.dumps({**line, "file": page.name}) + "\n")
+
+    def _slot(self, size: PrintSize) -> str:
+        return next((text for text in self.levers.paper if (s := _size(text)) and s.is_same_paper(size)), "")
+
+
+_MARGINS = ("media-top-margin", "media-bottom-margin", "media-left-margin", "media-right-margin")
+
+
+def _size(text: str) -> PrintSize | None:
+    try:
+        return parse_size(text)
+    except ValueError:
+        return None
+
+
+# -- over HTTP --------------------------------------------------------------------------------------------------
+
+
+def application(printer: VirtualPrinter) -> web.Application:
+    """The printer's HTTP side: IPP at /ipp/print, its levers as JSON at /levers."""
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            head, rest = await _read_head(request)
+        except MessageError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        document = await _spool(request, rest, printer.tray) if head.code in WITH_DOCUMENT else None
+        uri = f"ipp://{request.host}{PATH}"
+        response = respond(head, printer, uri, document)
+        if document is not None and response.code != Status.OK:
+            document.unlink(missing_ok=True)
+        return web.Response(body=codec.encode(response), content_type="application/ipp")
+
+    async def levers(request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            for name, value in (await request.json()).items():
+                if not hasattr(printer.levers, name):
+                    raise web.HTTPBadRequest(text=f"there is no lever '{name}': paper, seconds_per_sheet, stopped")
+                setattr(printer.levers, name, value)
+        return web.json_response(vars(printer.levers))
+
+    app = web.Application(client_max_size=0)
+    app.router.add_post(PATH, answer)
+    app.router.add_get("/levers", levers)
+    app.router.add_put("/levers", levers)
+    return app
+
+
+async def _read_head(request: web.Request) -> tuple[codec.Message, bytes]:
+    buffer = b""
+    async for chunk in request.content.iter_any():
+        buffer += chunk
+        try:
+            head, end = codec.decode(buffer)
+        except MessageIncomplete:
+            if len(buffer) > MAX_HEAD_BYTES:
+                raise
+            continue
+        return head, buffer[end:]
+    raise MessageIncomplete("the request ends before its attributes do")
+
+
+async def _spool(request: web.Request, rest: bytes, folder: Path) -> Path | None:
+    """The document behind the head, in a file; None when there is none. A body cut short raises and leaves nothing."""
+    handle, name = tempfile.mkstemp(prefix=".spool-", dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(rest)
+            async for chunk in request.content.iter_any():
+                file.write(chunk)
+    except BaseException:
+        path.unlink()
+        raise
+    if path.stat().st_size == 0:
+        path.unlink()
+        return None
+    return path
+
+
+async def serve(
+    name: str, tray: Path, levers: Levers, port: int = 0, interfaces: Sequence[str] = ("127.0.0.1",)
+) -> None:
+    """Run a virtual printer until cancelled; prints its URI once it can be found.
+
+    Args:
+        name: as announced.
+        tray: where its pages come out.
+        levers: what is loaded, and how fast it is.
+        port: 0 takes a free one.
+        interfaces: IP addresses to listen on and to announce.
+    """
+    printer = VirtualPrinter(name, tray, levers)
+    runner = web.AppRunner(application(printer), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, interfaces[0], port)
+    await site.start()
+    server = site._server
+    actual = server.sockets[0].getsockname()[1] if isinstance(server, asyncio.Server) else port
+    network = AsyncZeroconf(interfaces=list(interfaces), ip_version=IPVersion.V4Only)
+    info = ServiceInfo(
+        "_ipp._tcp.local.",
+        f"{name}._ipp._tcp.local.",
+        port=actual,
+        parsed_addresses=list(interfaces),
+        properties={
+            "txtvers": "1",
+            "rp": PATH.lstrip("/"),
+            "ty": "Printroom Virtual Photo Printer",
+            "UUID": printer.uuid,
+            "pdl": "image/jpeg",
+            "Color": "T",
+        },
+        server=f"{printer.uuid}.local.",
+    )
+    engine = asyncio.create_task(printer.run())
+    try:
+        await network.async_register_service(info, allow_name_change=True)
+        log.info("virtual.ready", name=name, uri=f"ipp://{interfaces[0]}:{actual}{PATH}", uuid=printer.uuid)
+        await asyncio.Event().wait()
+    finally:
+        engine.cancel()
+        await network.async_unregister_all_services()
+        await network.async_close()
+        await runner.cleanup()
