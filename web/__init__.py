@@ -1,0 +1,63 @@
+"""People and the studio's software: the panel and the sync API, as one Flask application."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, current_app
+
+from store.tables import Store
+
+if TYPE_CHECKING:
+    from ipp.room import IppRoom
+
+
+@dataclass
+class Services:
+    """The parts that the web room is given to work with."""
+
+    store: Store
+    room: IppRoom
+    image_roots: Sequence[Path] = ()
+    max_image_bytes: int = 512 * 1024 * 1024
+    max_streams: int = 24  # browsers listening for changes; each holds a thread
+    is_stopping: Callable[[], bool] = lambda: False
+    first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
+    version: str = "0.1.0"
+
+
+def services() -> Services:
+    """The running application's parts."""
+    return cast(Services, current_app.extensions["printroom"])
+
+
+def create_app(parts: Services, secret_key: bytes) -> Flask:
+    """The whole web side.
+
+    Args:
+        parts: what it works with.
+        secret_key: signs the session cookies; kept over restarts so that nobody is logged out by one.
+    """
+    from web import auth, clients, errors, events, filters, printers, profiles, render_jobs, sync, tickets
+
+    app = Flask(__name__)
+    app.secret_key = secret_key
+    app.config.update(
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_NAME="printroom",
+        PERMANENT_SESSION_LIFETIME=timedelta(days=7),
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
+    )
+    app.extensions["printroom"] = parts
+    for room in (auth, clients, events, printers, profiles, render_jobs, sync, tickets):
+        app.register_blueprint(room.pages)
+    filters.install(app)
+    errors.install(app)
+    auth.install(app)
+    return app

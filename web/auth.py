@@ -1,0 +1,160 @@
+"""Who may use the panel: the first run, logging in and out, and where changes may come from."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from urllib.parse import urlsplit
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from store.records import Person
+from web import services
+from web.errors import Problem
+
+pages = Blueprint("auth", __name__)
+
+MIN_PASSWORD_LENGTH = 8
+TRIES = 6  # wrong passwords from one address within
+TRIES_WITHIN_S = 300.0
+
+_hasher = PasswordHasher()
+_wrong_tries: dict[str, list[float]] = {}
+_wrong_tries_lock = threading.Lock()
+# Checking a password takes some 50 MB for a moment; a crowd of guesses must not take a gigabyte.
+_one_at_a_time = threading.Semaphore(2)
+
+_OPEN = ("auth.login", "auth.first_run", "static")
+
+
+def hash_password(password: str) -> str:
+    """An argon2id hash for the store."""
+    return _hasher.hash(password)
+
+
+def install(app: Flask) -> None:
+    """Guard every page: a person for the panel, a token for /sync (checked there), and no foreign forms."""
+
+    @app.before_request
+    def guard() -> AnyResponse | None:
+        if request.endpoint is None or request.path.startswith("/sync/"):
+            return None
+        _refuse_foreign_change()
+        if request.endpoint in _OPEN:
+            return None
+        person = services().store.people.find(session.get("person", 0))
+        if person is None:
+            if not len(services().store.people):
+                return redirect(url_for("auth.first_run"))
+            return redirect(url_for("auth.login"))
+        g.person = person
+        return None
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self'; object-src 'none'; "
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        )
+        return response
+
+
+def _refuse_foreign_change() -> None:
+    """CSRF: browsers say where a request comes from; one that changes something must come from this panel."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    is_own = site in ("same-origin", "none") if site else origin is None or urlsplit(origin).netloc == request.host
+    if not is_own:
+        raise Problem(403, "foreign-form", "this change came from another site and was not made: use the panel itself")
+
+
+def _count_wrong(address: str, is_wrong: bool) -> None:
+    """Keep count of wrong tries by address; refuse when there were too many."""
+    with _wrong_tries_lock:
+        recent = [t for t in _wrong_tries.get(address, []) if time.monotonic() - t < TRIES_WITHIN_S]
+        if is_wrong:
+            recent.append(time.monotonic())
+        if recent:
+            _wrong_tries[address] = recent
+        else:
+            _wrong_tries.pop(address, None)
+        if len(recent) >= TRIES and not is_wrong:
+            raise Problem(429, "too-many-tries", "too many wrong tries from here: wait five minutes and try again")
+
+
+def _log_in(person: Person) -> AnyResponse:
+    session.clear()
+    session["person"] = person.id
+    session.permanent = True
+    return redirect(url_for("tickets.today"))
+
+
+@pages.route("/login", methods=["GET", "POST"])
+def login() -> str | AnyResponse | tuple[str, int]:
+    """Name and password."""
+    store = services().store
+    if not len(store.people):
+        return redirect(url_for("auth.first_run"))
+    if request.method == "GET":
+        return render_template("login.html", name="", error="")
+    address = request.remote_addr or "?"
+    _count_wrong(address, is_wrong=False)
+    name = request.form.get("name", "").strip()
+    found = store.people.by("name", name)
+    try:
+        with _one_at_a_time:
+            _hasher.verify(found[0].password_hash if found else _NOBODY, request.form.get("password", ""))
+        if found:
+            return _log_in(found[0])
+    except VerificationError:
+        pass
+    _count_wrong(address, is_wrong=True)
+    return render_template("login.html", name=name, error="Name or password is wrong. Try again."), 401
+
+
+_NOBODY = _hasher.hash("nobody")  # an unknown name takes as long as a wrong password
+
+
+@pages.route("/first-run", methods=["GET", "POST"])
+def first_run() -> str | AnyResponse | tuple[str, int]:
+    """The first person makes the first administrator, with the code that the box shows on its console."""
+    store = services().store
+    if len(store.people):
+        return redirect(url_for("auth.login"))
+    if request.method == "GET":
+        return render_template("first_run.html", form={}, errors={})
+    address = request.remote_addr or "?"
+    _count_wrong(address, is_wrong=False)
+    code = "".join(filter(str.isdigit, request.form.get("code", "")))
+    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    errors = {}
+    if not hmac.compare_digest(code, services().first_run_code):
+        _count_wrong(address, is_wrong=True)
+        errors["code"] = "This is not the code that the box shows. Look at its console or log."
+    if not name:
+        errors["name"] = "Choose a name to log in with."
+    if len(password) < MIN_PASSWORD_LENGTH:
+        errors["password"] = f"Choose a password of at least {MIN_PASSWORD_LENGTH} characters."
+    if errors:
+        return render_template("first_run.html", form=request.form, errors=errors), 422
+    with store.transaction():
+        if len(store.people):
+            raise Problem(409, "conflict", "somebody else has just made the first administrator: log in instead")
+        person = store.people.add(Person(name=name, password_hash=hash_password(password)))
+    return _log_in(person)
+
+
+@pages.post("/logout")
+def logout() -> AnyResponse:
+    """Forget who this is."""
+    session.clear()
+    return redirect(url_for("auth.login"))

@@ -1,0 +1,195 @@
+"""Printers and printer pools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from ipp.errors import PrinterError
+from store.records import AllocationMethod, Printer, PrinterPool
+from store.states import OPEN_PRINT_JOBS
+from web import forms, services
+from web.tickets import printer_rows
+
+pages = Blueprint("printers", __name__, url_prefix="/printers")
+
+
+@pages.get("/")
+def index() -> str:
+    """Printers with their states, and the pools."""
+    return render_template("printers.html", **_all())
+
+
+@pages.get("/live")
+def index_live() -> str:
+    """The part that changes."""
+    return render_template("_printers.html", **_all())
+
+
+def _all() -> dict[str, Any]:
+    return {"printers": printer_rows(), "pools": services().store.printer_pools.all()}
+
+
+@pages.post("/add")
+def add() -> AnyResponse | tuple[str, int]:
+    """Add a printer by its address, after asking it what it is."""
+    store = services().store
+    uri = _as_uri(request.form.get("uri", ""))
+    try:
+        if not uri:
+            raise PrinterError("write the printer's address, such as ipp://192.168.1.20/ipp/print")
+        description = services().room.describe(uri)
+    except (PrinterError, ValueError, TimeoutError) as error:
+        return render_template("printers.html", **_all(), typed=request.form.get("uri", ""), error=str(error)), 422
+    with store.transaction():
+        known = store.printers.by("uuid", description.uuid) if description.uuid else []
+        name = description.attributes.text("printer-info") or description.attributes.text("printer-name") or uri
+        if known:
+            printer = known[0].with_(uri=uri, added_by_hand=True)
+            store.printers.put(printer)
+        else:
+            printer = store.printers.add(Printer(name=name, uuid=description.uuid, uri=uri, added_by_hand=True))
+    return redirect(url_for("printers.edit", printer_id=printer.id))
+
+
+def _as_uri(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    if "://" not in text:
+        text = f"ipp://{text}"
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("ipp", "ipps"):
+        raise PrinterError(f"'{scheme}' is not a way to a printer: write ipp:// or ipps://")
+    return text if "/" in rest else f"{text}/ipp/print"
+
+
+@pages.route("/<int:printer_id>", methods=["GET", "POST"])
+def edit(printer_id: int) -> str | AnyResponse | tuple[str, int]:
+    """A printer's name, pool, priority and sizes."""
+    store = services().store
+    known = store.printers.get(printer_id)
+    if request.method == "GET":
+        return _printer_form(_typed(known), {}, known)
+    form = request.form
+    errors: forms.Errors = {}
+    sizes: tuple[Any, ...] = ()
+    try:
+        sizes = forms.sizes(form.get("allowable_print_sizes", ""))
+    except ValueError as error:
+        errors["allowable_print_sizes"] = f"{error}."
+    values = {
+        **dict(known),
+        "name": form.get("name", ""),
+        "pool_id": forms.number_or_none(form.get("pool_id", "")),
+        "priority_code": form.get("priority_code", "") or 0,
+        "allowable_print_sizes": sizes,
+        "inactive": "inactive" in form,
+    }
+    printer, found = forms.build(Printer, values)
+    errors = {**found, **errors}
+    if printer is None or errors:
+        return _printer_form(form, errors, known), 422
+    store.printers.put(printer)
+    return redirect(url_for("printers.index"))
+
+
+@pages.post("/<int:printer_id>/remove")
+def remove(printer_id: int) -> AnyResponse | tuple[str, int]:
+    """Forget a printer, unless it has work in hand."""
+    store = services().store
+    printer = store.printers.get(printer_id)
+    if any(store.print_jobs.by("printer_state", (printer_id, state.value)) for state in OPEN_PRINT_JOBS):
+        error = "This printer has print jobs in hand. Make it inactive and remove it when they are done."
+        return _printer_form(_typed(printer), {"": error}, printer), 409
+    with store.transaction():
+        store.printers.remove(printer_id)
+        if store.printer_status.find(printer_id):
+            store.printer_status.remove(printer_id)
+    return redirect(url_for("printers.index"))
+
+
+def _typed(printer: Printer) -> dict[str, str]:
+    form = {
+        "name": printer.name,
+        "pool_id": str(printer.pool_id or ""),
+        "priority_code": str(printer.priority_code),
+        "allowable_print_sizes": ", ".join(str(size) for size in printer.allowable_print_sizes),
+    }
+    return {**form, "inactive": "on"} if printer.inactive else form
+
+
+def _printer_form(form: Mapping[str, str], errors: forms.Errors, known: Printer) -> str:
+    store = services().store
+    return render_template(
+        "printer_form.html",
+        form=form,
+        errors=errors,
+        known=known,
+        status=store.printer_status.find(known.id),
+        pools=store.printer_pools.all(),
+    )
+
+
+@pages.route("/pools/new", methods=["GET", "POST"], defaults={"pool_id": 0})
+@pages.route("/pools/<int:pool_id>", methods=["GET", "POST"])
+def edit_pool(pool_id: int) -> str | AnyResponse | tuple[str, int]:
+    """A pool: name, allocation method, job split, and its printers."""
+    store = services().store
+    known = store.printer_pools.get(pool_id) if pool_id else None
+    if request.method == "GET":
+        return _pool_form(dict(known or PrinterPool(name="-")) if known else {"job_split": "on"}, {}, known)
+    form = request.form
+    values = {
+        "id": pool_id,
+        "name": form.get("name", ""),
+        "allocation_method": form.get("allocation_method", ""),
+        "job_split": "job_split" in form,
+        "inactive": "inactive" in form,
+    }
+    pool, errors = forms.build(PrinterPool, values)
+    if pool is None:
+        return _pool_form(form, errors, known), 422
+    chosen = {int(number) for number in form.getlist("printers") if number.isdecimal()}
+    with store.transaction():
+        if known:
+            store.printer_pools.put(pool)
+        else:
+            pool = store.printer_pools.add(pool)
+        for printer in store.printers.all():
+            if printer.id in chosen and printer.pool_id != pool.id:
+                store.printers.put(printer.with_(pool_id=pool.id))
+            elif printer.id not in chosen and printer.pool_id == pool.id:
+                store.printers.put(printer.with_(pool_id=None))
+    return redirect(url_for("printers.index"))
+
+
+@pages.post("/pools/<int:pool_id>/remove")
+def remove_pool(pool_id: int) -> AnyResponse | tuple[str, int]:
+    """Take a pool away, unless a profile prints on it."""
+    store = services().store
+    pool = store.printer_pools.get(pool_id)
+    users = [profile.name for profile in store.render_profiles.all() if profile.pool_id == pool_id]
+    if users:
+        error = f"The render profiles {', '.join(users)} print on this pool. Choose another pool in them first."
+        return _pool_form(dict(pool), {"": error}, pool), 409
+    with store.transaction():
+        store.printer_pools.remove(pool_id)
+        for printer in store.printers.all():
+            if printer.pool_id == pool_id:
+                store.printers.put(printer.with_(pool_id=None))
+    return redirect(url_for("printers.index"))
+
+
+def _pool_form(form: Mapping[str, Any], errors: forms.Errors, known: PrinterPool | None) -> str:
+    return render_template(
+        "pool_form.html",
+        form=form,
+        errors=errors,
+        known=known,
+        methods=list(AllocationMethod),
+        printers=services().store.printers.all(),
+    )

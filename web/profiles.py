@@ -1,0 +1,122 @@
+"""Render profiles: how prints are produced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from render.errors import SheetImpossible
+from render.names import FIELDS, check_template
+from store.records import RenderProfile, Selection
+from web import forms, services
+
+pages = Blueprint("profiles", __name__, url_prefix="/profiles")
+
+
+@pages.get("/")
+def index() -> str:
+    """All profiles."""
+    store = services().store
+    return render_template(
+        "profiles.html",
+        profiles=store.render_profiles.all(),
+        pools={pool.id: pool.name for pool in store.printer_pools.all()},
+        printers={printer.id: printer.name for printer in store.printers.all()},
+    )
+
+
+@pages.route("/new", methods=["GET", "POST"], defaults={"profile_id": 0})
+@pages.route("/<int:profile_id>", methods=["GET", "POST"])
+def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
+    """Make or change a profile."""
+    store = services().store
+    known = store.render_profiles.get(profile_id) if profile_id else None
+    if request.method == "GET":
+        return _form(_typed(known or RenderProfile(name="New profile")) if known else {"dpi": "300"}, {}, known)
+    profile, errors = _from_form(request.form, profile_id)
+    if profile is None:
+        return _form(request.form, errors, known), 422
+    if known:
+        store.render_profiles.put(profile)
+    else:
+        store.render_profiles.add(profile)
+    return redirect(url_for("profiles.index"))
+
+
+@pages.post("/<int:profile_id>/remove")
+def remove(profile_id: int) -> AnyResponse | tuple[str, int]:
+    """Take a profile away, unless a render job uses it."""
+    store = services().store
+    profile = store.render_profiles.get(profile_id)
+    users = [job.name for job in store.render_jobs.all() if profile_id in job.profile_ids]
+    if users:
+        error = f"The render jobs {', '.join(users)} use this profile. Take it out of them first."
+        return _form(_typed(profile), {"": error}, profile), 409
+    store.render_profiles.remove(profile_id)
+    return redirect(url_for("profiles.index"))
+
+
+def _from_form(form: Mapping[str, str], profile_id: int) -> tuple[RenderProfile | None, forms.Errors]:
+    errors: forms.Errors = {}
+    destination, _, number = form.get("destination", "").partition(":")
+    values: dict[str, Any] = {
+        "id": profile_id,
+        "name": form.get("name", ""),
+        "selection": form.get("selection", ""),
+        "size": form.get("size", "").strip() or None,
+        "dpi": form.get("dpi", ""),
+        "jpeg_quality": form.get("jpeg_quality", "") or 95,
+        "folder": form.get("folder", "").strip(),
+        "file_name": form.get("file_name", "").strip(),
+        "pool_id": forms.number_or_none(number) if destination == "pool" else None,
+        "printer_id": forms.number_or_none(number) if destination == "printer" else None,
+        "media_type": form.get("media_type", "").strip(),
+    }
+    try:
+        values["bleed_um"] = int(Decimal(form.get("bleed_mm", "").replace(",", ".") or "0") * 1000)
+    except (InvalidOperation, ValueError):
+        errors["bleed_um"] = "Write the bleed in millimetres, such as 3 or 3.175."
+    for field in ("folder", "file_name"):
+        try:
+            check_template(values[field])
+        except SheetImpossible as error:
+            errors[field] = f"{error}."
+    profile, found = forms.build(RenderProfile, values)
+    errors = {**found, **errors}
+    return (None if errors else profile), errors
+
+
+def _typed(profile: RenderProfile) -> dict[str, str]:
+    """A profile as a person would have typed it."""
+    destination = f"pool:{profile.pool_id}" if profile.pool_id else f"printer:{profile.printer_id}"
+    return {
+        "name": profile.name,
+        "selection": profile.selection.value,
+        "size": str(profile.size) if profile.size else "",
+        "dpi": str(profile.dpi),
+        "bleed_mm": f"{profile.bleed_um / 1000:g}",
+        "jpeg_quality": str(profile.jpeg_quality),
+        "folder": profile.folder,
+        "file_name": profile.file_name,
+        "destination": destination if profile.prints else "",
+        "media_type": profile.media_type,
+    }
+
+
+def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | None) -> str:
+    store = services().store
+    defaults = RenderProfile(name="-")
+    return render_template(
+        "profile_form.html",
+        form={"folder": defaults.folder, "file_name": defaults.file_name, **form},
+        errors=errors,
+        known=known,
+        selections=list(Selection),
+        pools=store.printer_pools.all(),
+        printers=store.printers.all(),
+        fields=FIELDS,
+    )

@@ -1,0 +1,95 @@
+"""Render jobs: which status of which kind of record starts which profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from store.records import RecordKind, RenderJob, Timing
+from web import forms, services
+
+pages = Blueprint("render_jobs", __name__, url_prefix="/render-jobs")
+
+
+@pages.get("/")
+def index() -> str:
+    """All render jobs."""
+    store = services().store
+    names = {profile.id: profile.name for profile in store.render_profiles.all()}
+    return render_template("render_jobs.html", render_jobs=store.render_jobs.all(), profile_names=names)
+
+
+@pages.route("/new", methods=["GET", "POST"], defaults={"render_job_id": 0})
+@pages.route("/<int:render_job_id>", methods=["GET", "POST"])
+def edit(render_job_id: int) -> str | AnyResponse | tuple[str, int]:
+    """Make or change a render job. Tickets that are already open keep what they froze."""
+    store = services().store
+    known = store.render_jobs.get(render_job_id) if render_job_id else None
+    if request.method == "GET":
+        return _form(_typed(known) if known else MultiDict(), {}, known)
+    form = request.form
+    values: dict[str, Any] = {
+        "id": render_job_id,
+        **{name: form.get(name, "") for name in ("name", "kind", "select_status", "finish_status", "error_status")},
+        "timing": form.get("timing", Timing.AT_ONCE.value),
+        "start_time": form.get("start_time") or "20:00",
+        "end_time": form.get("end_time") or "06:00",
+        "profile_ids": [int(number) for number in form.getlist("profile_ids") if number.isdecimal()],
+        "inactive": "inactive" in form,
+    }
+    render_job, errors = forms.build(RenderJob, values)
+    if not values["profile_ids"]:
+        errors["profile_ids"] = "Choose at least one render profile."
+    if render_job is None or errors:
+        return _form(form, errors, known), 422
+    if known:
+        store.render_jobs.put(render_job)
+    else:
+        store.render_jobs.add(render_job)
+    return redirect(url_for("render_jobs.index"))
+
+
+@pages.post("/<int:render_job_id>/remove")
+def remove(render_job_id: int) -> AnyResponse:
+    """Take a render job away; its open tickets go on with what they froze."""
+    services().store.render_jobs.remove(services().store.render_jobs.get(render_job_id).id)
+    return redirect(url_for("render_jobs.index"))
+
+
+def _typed(render_job: RenderJob) -> MultiDict[str, str]:
+    """A render job as a person would have typed it."""
+    form: MultiDict[str, str] = MultiDict(
+        {
+            "name": render_job.name,
+            "kind": render_job.kind.value,
+            "select_status": render_job.select_status,
+            "finish_status": render_job.finish_status,
+            "error_status": render_job.error_status,
+            "timing": render_job.timing.value,
+            "start_time": f"{render_job.start_time:%H:%M}",
+            "end_time": f"{render_job.end_time:%H:%M}",
+        }
+    )
+    form.setlist("profile_ids", [str(number) for number in render_job.profile_ids])
+    if render_job.inactive:
+        form["inactive"] = "on"
+    return form
+
+
+def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderJob | None) -> str:
+    store = services().store
+    seen = sorted({record.status for record in store.records.newest(500)})
+    return render_template(
+        "render_job_form.html",
+        form=form,
+        errors=errors,
+        known=known,
+        kinds=list(RecordKind),
+        timings=list(Timing),
+        profiles=store.render_profiles.all(),
+        statuses=seen,
+    )

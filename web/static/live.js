@@ -1,0 +1,29 @@
+// Keeps the parts of a page that are marked data-live up to date: the server says that something changed, and the
+// part is fetched anew. A part is left alone while somebody is in one of its fields.
+
+const parts = [...document.querySelectorAll("[data-live]")];
+
+async function refresh(part) {
+  if (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
+  const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
+  if (answer.redirected) return location.reload(); // logged out meanwhile
+  if (!answer.ok) return;
+  const html = await answer.text();
+  if (html === part.dataset.shown) return;
+  part.dataset.shown = html;
+  part.innerHTML = html;
+}
+
+if (parts.length) {
+  let busy = false;
+  let again = false;
+  const refreshAll = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    try {
+      do { again = false; await Promise.all(parts.map(refresh)); } while (again);
+    } catch { /* the box is away for a moment: the stream comes back and so does this */ } finally { busy = false; }
+  };
+  new EventSource("/events").addEventListener("changed", refreshAll);
+  setInterval(refreshAll, 30000); // "2 min ago" moves on although nothing happens
+}

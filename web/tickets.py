@@ -1,0 +1,176 @@
+"""Today's print room, and each ticket with its sheets as pictures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from store import progress
+from store.records import Sheet, Ticket
+from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
+from web import services
+
+pages = Blueprint("tickets", __name__)
+
+RECENT = 30
+OPEN_STATES = (
+    TicketState.HELD,
+    TicketState.PRINTING,
+    TicketState.RENDERED,
+    TicketState.RENDERING,
+    TicketState.WAITING,
+)
+SHOWN_SHEETS = 200
+
+
+@pages.get("/")
+def today() -> str:
+    """What is printing, waiting, held and done; the printers; live."""
+    return render_template("today.html", **_today())
+
+
+@pages.get("/today/live")
+def today_live() -> str:
+    """The part of Today that changes."""
+    return render_template("_today.html", **_today())
+
+
+def _today() -> dict[str, Any]:
+    store = services().store
+    open_tickets = [ticket for state in OPEN_STATES for ticket in store.tickets.by("state", state.value)]
+    ended = [ticket for ticket in store.tickets.newest(RECENT + len(open_tickets)) if ticket.state in ENDED_TICKETS]
+    return {
+        "open_tickets": [_summary(ticket) for ticket in open_tickets],
+        "ended_tickets": [_summary(ticket) for ticket in ended[:RECENT]],
+        "printers": printer_rows(),
+        "needs_setup": _needs_setup(),
+    }
+
+
+def _needs_setup() -> list[tuple[str, str]]:
+    """What a new studio still has to do, in order: (sentence, endpoint)."""
+    store = services().store
+    steps = [
+        (
+            not len(store.printers),
+            "No printer has been found yet. Switch one on, or add it by its address.",
+            "printers.index",
+        ),
+        (not len(store.render_profiles), "Make a render profile: how prints are produced.", "profiles.index"),
+        (not len(store.render_jobs), "Make a render job: which status starts it.", "render_jobs.index"),
+        (not len(store.desktop_clients), "Connect the studio's software: add a desktop client.", "clients.index"),
+    ]
+    return [(text, endpoint) for is_open, text, endpoint in steps if is_open]
+
+
+def _summary(ticket: Ticket) -> dict[str, Any]:
+    store = services().store
+    sheets = store.sheets.by("ticket", ticket.id)
+    prints = {profile.id: profile.prints for profile in store.instructions.get(ticket.id).profiles}
+    copies = sum(sheet.quantity for sheet in sheets if prints[sheet.profile_id])
+    # Half of a sheet's way is drawing it, the other half printing it; a sheet that only becomes a file is done then.
+    steps = sum(2 if prints[sheet.profile_id] else 1 for sheet in sheets)
+    done = sum(_steps_done(sheet, prints[sheet.profile_id]) for sheet in sheets)
+    return {
+        "ticket": ticket,
+        "sheets": len(sheets),
+        "copies": copies,
+        "percent": 100 if ticket.state in ENDED_TICKETS else round(100 * done / steps) if steps else 0,
+        "thumbnails": [sheet.id for sheet in sheets if sheet.state is not SheetState.PLANNED and sheet.file][:6],
+    }
+
+
+def _steps_done(sheet: Sheet, prints: bool) -> int:
+    if sheet.state is SheetState.PLANNED:
+        return 0
+    return 2 if prints and sheet.state in SETTLED_SHEETS else 1
+
+
+def printer_rows() -> list[dict[str, Any]]:
+    """Every printer with its state, its pool and what it has in hand."""
+    store = services().store
+    pools = {pool.id: pool.name for pool in store.printer_pools.all()}
+    return [
+        {
+            "printer": printer,
+            "status": store.printer_status.find(printer.id),
+            "pool": pools.get(printer.pool_id or 0, ""),
+            "print_jobs": [
+                job
+                for state in OPEN_PRINT_JOBS
+                for job in store.print_jobs.by("printer_state", (printer.id, state.value))
+            ],
+        }
+        for printer in store.printers.all()
+    ]
+
+
+@pages.get("/tickets/<int:ticket_id>")
+def show(ticket_id: int) -> str:
+    """One ticket: sheets, instructions, trace."""
+    return render_template("ticket.html", **_ticket(ticket_id))
+
+
+@pages.get("/tickets/<int:ticket_id>/live")
+def show_live(ticket_id: int) -> str:
+    """The part of a ticket's page that changes."""
+    return render_template("_ticket.html", **_ticket(ticket_id))
+
+
+def _ticket(ticket_id: int) -> dict[str, Any]:
+    store = services().store
+    ticket = store.tickets.get(ticket_id)
+    sheets = store.sheets.by("ticket", ticket_id)
+    instructions = store.instructions.get(ticket_id)
+    jobs = {sheet.id: store.print_jobs.by("sheet", sheet.id) for sheet in sheets[:SHOWN_SHEETS]}
+    return {
+        "ticket": ticket,
+        "summary": _summary(ticket),
+        "instructions": instructions,
+        "profiles": {profile.id: profile for profile in instructions.profiles},
+        "sheets": sheets[:SHOWN_SHEETS],
+        "more_sheets": max(0, len(sheets) - SHOWN_SHEETS),
+        "print_jobs": jobs,
+        "printer_names": {printer.id: printer.name for printer in store.printers.all()},
+        "record": store.records.find(ticket.record_id),
+        "is_ended": ticket.state in ENDED_TICKETS,
+    }
+
+
+@pages.post("/tickets/<int:ticket_id>/start")
+def start(ticket_id: int) -> AnyResponse:
+    """A person releases a ticket that waits."""
+    store = services().store
+    with store.transaction():
+        progress.move_ticket(store, store.tickets.get(ticket_id), "start", datetime.now(UTC), "started in the panel")
+    return redirect(url_for("tickets.show", ticket_id=ticket_id))
+
+
+@pages.post("/tickets/<int:ticket_id>/cancel")
+def cancel(ticket_id: int) -> AnyResponse:
+    """A person stops a ticket."""
+    progress.cancel_ticket(services().store, ticket_id, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=ticket_id))
+
+
+@pages.post("/sheets/<int:sheet_id>/answer")
+def answer(sheet_id: int) -> AnyResponse:
+    """A person answers whether an unsure sheet came out."""
+    came_out = request.form.get("came_out") == "yes"
+    sheet = progress.answer_unsure(services().store, sheet_id, came_out, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
+
+
+@pages.get("/sheets/<int:sheet_id>.<any(thumb, full):kind>.jpg")
+def picture(sheet_id: int, kind: str) -> Response:
+    """A sheet as a picture: small, or as it was drawn."""
+    folder = services().store.folder
+    path = folder.thumbnail(sheet_id) if kind == "thumb" else folder.sheet(sheet_id)
+    if not path.is_file():
+        abort(404, "this sheet has not been drawn, or its picture has expired")
+    response = send_file(path, mimetype="image/jpeg", max_age=3600)
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
