@@ -1,0 +1,22 @@
+# Developers' targets. Users need only ./printroom; everything here uses the same .venv.
+PY := .venv/bin/python
+
+.PHONY: check format test demo setup
+setup:                  ## the developers' virtual environment
+	@./printroom setup-dev
+
+check: setup            ## style, types, layering
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+
+format: setup           ## put the code into shape
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+test:                   ## everything, as CI runs it
+	./printroom test
+
+demo:                   ## the whole mission, on virtual printers
+	./printroom demo

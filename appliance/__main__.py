@@ -1,0 +1,146 @@
+"""The command line: `./printroom COMMAND`, or `python -m appliance COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from appliance import config, log
+from appliance.config import Settings
+from store.errors import StoreError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            name = ".".join(str(step) for step in detail["loc"])
+            print(f"setting {name}: {detail['msg']} (got {detail['input']!r})", file=sys.stderr)
+        print("`./printroom settings` lists every setting.", file=sys.stderr)
+        return 2
+    except (StoreError, OSError) as error:
+        print(f"printroom: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="printroom", description="A print room in a box for photo studios.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="see the whole mission happen, on virtual printers, in a minute")
+    demo.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    demo.add_argument("--dir", type=Path, default=None, help="where to work (default: a new folder below ./data/demo)")
+    demo.set_defaults(run=_demo)
+
+    run = commands.add_parser("run", help="run the appliance")
+    run.add_argument("--data", type=Path, help="folder for everything that is kept")
+    run.add_argument("--http", type=int, dest="http_port", metavar="PORT", help="port of panel and sync API")
+    run.add_argument("--host", dest="http_host", help="address to listen on (default: all)")
+    run.set_defaults(run=_run)
+
+    client = commands.add_parser("client", help="the reference desktop client")
+    client.add_argument("--url", required=True, help="the box, such as http://printroom.local:8080")
+    client.add_argument("--token", required=True, help="from the panel's Desktop clients page")
+    actions = client.add_subparsers(required=True, metavar="ACTION")
+    push = actions.add_parser("push", help="push a record from a JSON file; pictures beside it are uploaded")
+    push.add_argument("record", type=Path, help="a record; an image with 'file' is uploaded from there")
+    push.set_defaults(run=_client_push)
+    watch = actions.add_parser("watch", help="print status changes as they come, one JSON object a line")
+    watch.set_defaults(run=_client_watch)
+
+    virtual = commands.add_parser("virtual-printer", help="a printer that speaks IPP and keeps its pages as files")
+    virtual.add_argument("name")
+    virtual.add_argument("--tray", type=Path, required=True, help="folder in which pages come out")
+    virtual.add_argument("--port", type=int, default=0, help="port (default: a free one)")
+    virtual.add_argument("--paper", default="4x6=500,5x7=500,8x10=500", help="loaded sheets by size")
+    virtual.add_argument("--seconds-per-sheet", type=float, default=0.3)
+    virtual.add_argument("--interface", default="127.0.0.1", help="IP address to listen on and to announce")
+    virtual.set_defaults(run=_virtual_printer)
+
+    settings = commands.add_parser("settings", help="list every setting")
+    settings.set_defaults(run=_settings)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from appliance.demo import Demo
+
+    return Demo(options.dir, options.json).run()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from appliance.server import Server
+    from store.folder import FolderLock
+
+    settings = Settings.load(data=options.data, http_port=options.http_port, http_host=options.http_host)
+    log.configure(settings.log_level)
+    # Said here, before gunicorn, so that a second start ends with one sentence; the worker takes the lock for good.
+    FolderLock(settings.data).release()
+    Server(settings).run()
+    return 0
+
+
+def _client_push(options: argparse.Namespace) -> int:
+    from appliance.desktop_client import DesktopClient, SyncError
+
+    client = DesktopClient(options.url, options.token)
+    record = json.loads(options.record.read_text())
+    try:
+        for image in record.get("images", []):
+            if "file" in image:
+                image["sha256"] = client.upload(options.record.parent / image.pop("file"))
+        (answer,) = client.push(record)
+    except SyncError as error:
+        print(f"printroom: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(answer))
+    return 1 if answer["answer"] == "rejected" else 0
+
+
+def _client_watch(options: argparse.Namespace) -> int:
+    from appliance.desktop_client import DesktopClient
+
+    with contextlib.suppress(KeyboardInterrupt):
+        for change in DesktopClient(options.url, options.token).follow():
+            print(json.dumps(change), flush=True)
+    return 0
+
+
+def _virtual_printer(options: argparse.Namespace) -> int:
+    from ipp.virtual import Levers, serve
+
+    log.configure("info")
+    paper = {size: int(count) for size, _, count in (part.partition("=") for part in options.paper.split(","))}
+    levers = Levers(paper, options.seconds_per_sheet)
+
+    async def until_told() -> None:
+        serving = asyncio.create_task(serve(options.name, options.tray, levers, options.port, (options.interface,)))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    asyncio.run(until_told())
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> int:
+    del options
+    for name, variable, default, text in config.explained():
+        print(f"{name:20} {default:28} {text}\n{'':20} {variable}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

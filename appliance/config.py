@@ -1,0 +1,117 @@
+"""Every setting, once: name, default, unit, help.
+
+A setting comes from (first one wins) the command line, the environment (PRINTROOM_HTTP_PORT), the file printroom.toml
+in the data folder, its default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+FILE_NAME = "printroom.toml"
+
+
+def _split_paths(value: Any) -> Any:
+    return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+
+def _split_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def default_data() -> Path:
+    """Where a checkout keeps its data when nothing else is said."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "printroom"
+
+
+def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:
+    return Field(default, description=text, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """What can be set. Lengths of time in seconds, sizes in megabytes or megapixels, as the unit says."""
+
+    model_config = SettingsConfigDict(env_prefix="PRINTROOM_", extra="forbid", frozen=True)
+    config_file: ClassVar[Path | None] = None
+
+    data: Path = Field(default_factory=default_data, description="folder for everything that Printroom keeps")
+    http_host: str = _setting("0.0.0.0", "address on which panel and sync API listen")  # noqa: S104  (a LAN appliance)
+    http_port: int = _setting(8080, "port of panel and sync API", ge=0, le=65535)
+    threads: int = _setting(96, "requests answered at the same time, live pages included", ge=8, le=512)
+    image_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = _setting(
+        (), "folders below which records may name pictures; separated by ':' in the environment"
+    )
+    max_image_mb: int = _setting(512, "largest picture that may be uploaded", "MB", ge=1)
+    workers: int = _setting(os.cpu_count() or 1, "drawing processes", ge=1, le=64)
+    max_megapixels: int = _setting(250, "pictures with more pixels are refused before decoding", "MP", ge=1, le=2000)
+    discovery: bool = _setting(True, "look for printers on the network")
+    interfaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)] = _setting(
+        (), "IP addresses of the interfaces to look on, separated by commas; empty for all"
+    )
+    unreachable_limit_s: int = _setting(
+        4 * 3600, "a sheet that no printer could take for so long fails, so that the studio hears of it", "s", ge=10
+    )
+    log_level: str = _setting("info", "debug, info, warning or error", pattern="^(debug|info|warning|error)$")
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:
+        """The settings, with those given on the command line (None: not given) above all others.
+
+        Raises:
+            pydantic.ValidationError: names each setting that is wrong.
+        """
+        known = {name: value for name, value in given.items() if value is not None}
+        data = Path(known.get("data") or os.environ.get("PRINTROOM_DATA") or default_data())
+        cls.config_file = data / FILE_NAME
+        return cls(**known)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, file; see pydantic-settings."""
+        del dotenv_settings, file_secret_settings
+        file = cls.config_file
+        toml = (TomlConfigSettingsSource(settings_cls, file),) if file is not None and file.is_file() else ()
+        return init_settings, env_settings, *toml
+
+    @property
+    def unreachable_limit(self) -> timedelta:
+        """As a duration."""
+        return timedelta(seconds=self.unreachable_limit_s)
+
+
+def explained() -> Iterator[tuple[str, str, str, str]]:
+    """(name, environment variable, default with unit, help) of every setting, for `printroom settings` and the docs."""
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        unit = f" {extra['unit']}" if extra.get("unit") else ""
+        default = "~/.local/share/printroom" if name == "data" else _plain(field.default)
+        if name == "workers":
+            default = "number of cores"
+        yield name, f"PRINTROOM_{name.upper()}", f"{default}{unit}", field.description or ""
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "(empty)" if value == () else str(value)

@@ -1,0 +1,85 @@
+"""The one process that owns the truth: opens the store, starts the loops, and stops them in reverse."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from pathlib import Path
+from wsgiref.types import WSGIApplication
+
+import structlog
+
+from appliance.config import Settings
+from ipp.room import IppRoom
+from render.loop import RenderLoop
+from render.workers import Workers
+from store.tables import Store
+from web import Services, create_app
+
+log = structlog.get_logger("process")
+
+
+class Process:
+    """Everything that runs beside the web server, in the same process."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the store and start the loops.
+
+        Raises:
+            StoreError: the data folder cannot be used; says why.
+        """
+        self.store = Store(settings.data)
+        for note in self.store.damage:
+            log.error("process.store_damaged", note=note)
+        self._stopping = threading.Event()
+        render_loop = RenderLoop(
+            self.store, Workers(settings.workers), settings.image_roots, settings.max_megapixels * 1_000_000
+        )
+        self._render = threading.Thread(target=render_loop.run, args=(self._stopping,), name="render", daemon=True)
+        self.room = IppRoom(
+            self.store, settings.interfaces, settings.discovery, unreachable_limit=settings.unreachable_limit
+        )
+        self._render.start()
+        self.room.start()
+        self.services = Services(
+            store=self.store,
+            room=self.room,
+            image_roots=settings.image_roots,
+            max_image_bytes=settings.max_image_mb * 1_000_000,
+            max_streams=settings.threads // 4,
+            is_stopping=self._stopping.is_set,
+        )
+        log.info("process.started", data=str(settings.data), pid=os.getpid())
+
+    def app(self) -> WSGIApplication:
+        """The web application over these parts."""
+        return create_app(self.services, _secret_key(self.store.folder.root / "secret"))
+
+    def announce_stop(self) -> None:
+        """Let streams and long polls end, so that the server does not wait for them."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End the loops and close the store; what was under way is resumed at the next start."""
+        self._stopping.set()
+        self.room.stop()
+        self._render.join()
+        self.store.close()
+        log.info("process.stopped")
+
+
+def _secret_key(path: Path) -> bytes:
+    """The key that signs session cookies; made once."""
+    try:
+        key = path.read_bytes()
+        if len(key) >= 32:
+            return key
+    except FileNotFoundError:
+        pass
+    key = secrets.token_bytes(32)
+    temporary = path.with_suffix(".part")
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(key)
+    temporary.rename(path)
+    return key

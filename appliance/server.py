@@ -1,0 +1,95 @@
+"""gunicorn around the process: one gthread worker with many threads, restarted by its master when it dies."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from appliance import log
+from appliance.config import Settings
+from appliance.process import Process
+
+_TMPFS = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat file must not wait for a slow SD card)
+
+
+class Worker(ThreadWorker):
+    """A gthread worker that tells the process when it begins to stop."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: streams end first, then the worker."""
+        process = getattr(self.app, "process", None)
+        if process is not None:
+            process.announce_stop()
+        super().handle_exit(sig, frame)
+
+
+class Server(BaseApplication):
+    """Serves the panel and the sync API until it is told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.process: Process | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings; the reasons stand in DESIGN §4."""
+        options = {
+            "bind": f"{self._settings.http_host}:{self._settings.http_port}",
+            "workers": 1,  # two would be two owners of the store
+            "worker_class": "appliance.server.Worker",
+            "threads": self._settings.threads,
+            "preload_app": False,  # the loops must live in the worker
+            "timeout": 120,
+            "graceful_timeout": 15,
+            "keepalive": 20,
+            "max_requests": 0,
+            "worker_tmp_dir": str(_TMPFS) if _TMPFS.is_dir() else None,
+            "accesslog": None,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "post_worker_init": self._ready,
+            "worker_exit": self._stop,
+            "proc_name": "printroom",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The WSGI application; called in the worker."""
+        log.configure(self._settings.log_level)
+        self.process = Process(self._settings)
+        return self.process.app()
+
+    def _ready(self, worker: Any) -> None:
+        process = self.process
+        if process is None:
+            return
+        port = worker.sockets[0].getsockname()[1]
+        lines = [f"Printroom is running. Panel: http://{_shown_host(self._settings.http_host)}:{port}/"]
+        if not len(process.store.people):
+            lines.append(f"First-run code: {process.services.first_run_code}")
+        lines.append(f"Data: {self._settings.data}   Stop: Ctrl-C")
+        print("\n".join(lines), file=sys.stdout, flush=True)
+
+    def _stop(self, arbiter: Any, worker: Any) -> None:
+        del arbiter, worker
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
+
+
+def _shown_host(host: str) -> str:
+    if host not in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
+        return host
+    # The address that others on the LAN would use; a UDP socket that is "connected" sends nothing.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
