@@ -30,6 +30,7 @@ class Watch:
         self._store, self._http = store, http
         self._descriptions: dict[int, Group] = {}
         self._due: dict[int, float] = {}
+        self._asked_at: dict[int, str] = {}  # the URI of the last poll: a printer that moved is asked at once
         self._polling: dict[int, asyncio.Task[None]] = {}
         self._silent: dict[int, int] = {}
 
@@ -42,7 +43,9 @@ class Watch:
                 del self._due[gone]
             for printer in printers.values():
                 task = self._polling.get(printer.id)
-                if (task is None or task.done()) and clock() >= self._due.get(printer.id, 0):
+                has_moved = self._asked_at.get(printer.id) != printer.uri
+                if (task is None or task.done()) and (has_moved or clock() >= self._due.get(printer.id, 0)):
+                    self._asked_at[printer.id] = printer.uri
                     self._due[printer.id] = clock() + self._interval_s(printer)
                     self._polling[printer.id] = asyncio.create_task(self.poll(printer))
             await asyncio.sleep(0.2)

@@ -413,6 +413,22 @@ class _Changes(MutableMapping[int, Document]):
         return ((i, d) for i, d in self._touched.items() if self._table.get(i) != d)
 
 
+class _View(Mapping[str, Document]):
+    """A table as TinyDB reads it: ids as text, and copies, so that what a reader gets cannot alter the store."""
+
+    def __init__(self, table: dict[int, Document]) -> None:
+        self._table = table
+
+    def __getitem__(self, doc_id: str) -> Document:
+        return copy.deepcopy(self._table[int(doc_id)])
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(doc_id) for doc_id in self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
 class JournalTable(Table):
     """TinyDB's table, reading memory and committing only the documents that changed."""
 
@@ -423,8 +439,7 @@ class JournalTable(Table):
         return self._storage
 
     def _read_table(self) -> dict[str, Mapping[str, Any]]:
-        # Deep copies: what a reader gets cannot alter the store. Keys are ints here; TinyDB converts either way.
-        return {i: copy.deepcopy(d) for i, d in self._journal().table_now(self.name).items()}  # type: ignore[misc]
+        return _View(self._journal().table_now(self.name))  # type: ignore[return-value]  # a mapping is all it needs
 
     def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
         storage = self._journal()

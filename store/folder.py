@@ -21,6 +21,7 @@ class DataFolder:
         self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
         for folder in (self.root, self.store, self.images, self.incoming, self.sheets, self.output):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)  # it may have been there before
 
     def image(self, sha256: str) -> Path:
         """Where the uploaded picture with this digest lies, or would lie."""

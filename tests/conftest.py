@@ -1,0 +1,76 @@
+"""Fixtures that every room's tests use."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from store.tables import Store
+from tests.lab import EvePrinter, Network, VirtualPrinterProcess
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet_log() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that leaves a thread running fails: what runs on would disturb the next one."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in left:
+        thread.join(5)
+    assert not [thread for thread in left if thread.is_alive()], "threads left running"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[Network]:
+    """One private bus and avahi for the whole run. In a short path: a socket's path may have 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as folder:
+        running = Network(Path(folder))
+        yield running
+        running.stop()
+
+
+@pytest.fixture
+def eve_printer(network: Network, tmp_path: Path) -> Iterator[Callable[..., EvePrinter]]:
+    """Starts ippeveprinters; they end with the test."""
+    started: list[EvePrinter] = []
+
+    def start(name: str, **how: Any) -> EvePrinter:
+        started.append(EvePrinter(tmp_path, network.bus, name, **how))
+        return started[-1]
+
+    yield start
+    for printer in started:
+        printer.stop()
+
+
+@pytest.fixture
+def virtual_printer(tmp_path: Path) -> Iterator[Callable[..., VirtualPrinterProcess]]:
+    """Starts virtual printers; they end with the test."""
+    started: list[VirtualPrinterProcess] = []
+
+    def start(name: str, *arguments: str, **how: Any) -> VirtualPrinterProcess:
+        started.append(VirtualPrinterProcess(tmp_path, name, *arguments, **how))
+        return started[-1]
+
+    yield start
+    for printer in started:
+        printer.stop()

@@ -1,0 +1,68 @@
+"""Names from templates cannot leave their folder, whatever the values are."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from render import output
+from render.errors import SheetImpossible
+from render.names import FIELDS, check_template, fill
+
+texts = st.text(max_size=300)
+
+
+@given(st.dictionaries(st.sampled_from(list(FIELDS)), texts))
+def test_no_value_leads_out_of_the_folder(values: dict[str, str]) -> None:
+    try:
+        name = fill("{kind}/{number}/{client}_{image}_x", values)
+    except SheetImpossible:
+        return
+    path = PurePosixPath(name)
+    assert not path.is_absolute() and ".." not in path.parts
+    assert all(len(part.encode()) <= 200 and part == part.strip(" .") for part in path.parts)
+    assert not set(name) & set('\0\n\\:*?"<>|@#$&')
+
+
+@pytest.mark.parametrize("template", ["../{number}", "/etc/{number}", "{number}/../../x", "{nummer}", "{number!r}", "{number", "{number.__class__}"])
+def test_a_template_that_could_is_refused(template: str) -> None:
+    with pytest.raises(SheetImpossible):
+        check_template(template)
+
+
+def test_the_refusal_names_the_fields_there_are() -> None:
+    with pytest.raises(SheetImpossible, match=r"no field \{nummer\}; there are: kind, number"):
+        check_template("{nummer}")
+
+
+def test_an_empty_name_is_refused() -> None:
+    with pytest.raises(SheetImpossible, match="empty name"):
+        fill("{client}", {})
+
+
+def test_publishing_never_overwrites_and_the_same_file_is_the_same_place(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    root.mkdir()
+    first, second = tmp_path / "1.jpg", tmp_path / "2.jpg"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    assert output.publish(first, root, "a/b.jpg") == "a/b.jpg"
+    assert output.publish(second, root, "a/b.jpg") == "a/b (2).jpg"
+    assert output.publish(first, root, "a/b.jpg") == "a/b.jpg"
+    assert output.publish(second, root, "a/b.jpg") == "a/b (2).jpg"
+    assert (root / "a/b.jpg").read_bytes() == b"first"
+
+
+def test_a_link_inside_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "a").symlink_to(elsewhere)
+    drawn = tmp_path / "1.jpg"
+    drawn.write_bytes(b"x")
+    with pytest.raises(SheetImpossible, match="leads out of the output folder"):
+        output.publish(drawn, root, "a/b.jpg")
+    assert not list(elsewhere.iterdir())

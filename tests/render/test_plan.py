@@ -1,0 +1,141 @@
+"""From instructions to sheets: geometry down to the pixel, names, and what cannot be planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from render.errors import PictureUnreadable
+from render.plan import Picture, SheetPlan, crop_box, plan, with_bleed
+from render.units import length_px, sheet_px
+from store.records import Crop, Instructions, Item, ItemResult, RenderJob, RenderProfile
+from store.sizes import PrintSize, parse_size
+from tests.studio import ERROR, FINISH, NOW, SELECT, push
+
+WIDE = Picture(width_px=6000, height_px=4000)
+TALL = Picture(width_px=4000, height_px=6000)
+
+
+def planned(
+    picture: Picture | PictureUnreadable, item: dict[str, Any] | None = None, **profile: Any
+) -> tuple[list[SheetPlan], list[ItemResult]]:
+    items = [{"id": "7", "image": "0001.jpg", "size": "8x10", **(item or {})}]
+    render_job = RenderJob(
+        name="j", kind="session", select_status=SELECT, profile_ids=(1,), finish_status=FINISH, error_status=ERROR  # type: ignore[arg-type]
+    )
+    instructions = Instructions(
+        id=3,
+        record=push("0" * 64, items),
+        render_job=render_job,
+        profiles=(RenderProfile(id=1, name="Lab", **profile),),
+    )
+    return plan(instructions, {"0001.jpg": picture}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("size", "bleed_um", "dpi", "pixels"),
+    [
+        ("8x10", 0, 300, (2400, 3000)),
+        ("8x10", 3_175, 300, (2475, 3075)),
+        ("4x6", 0, 300, (1200, 1800)),
+        ("5x7", 3_000, 254, (1330, 1838)),
+        ("20x30cm", 0, 300, (2362, 3543)),
+    ],
+)
+def test_the_pixels_of_a_sheet(size: str, bleed_um: int, dpi: int, pixels: tuple[int, int]) -> None:
+    (sheet,), _ = planned(TALL, {"size": size}, bleed_um=bleed_um, dpi=dpi)
+    assert (sheet.width_px, sheet.height_px) == pixels
+
+
+def test_a_wide_picture_turns_the_sheet_and_a_tall_one_does_not() -> None:
+    (wide,), _ = planned(WIDE)
+    (tall,), _ = planned(TALL)
+    assert (wide.width_px, wide.height_px) == (3000, 2400)
+    assert (tall.width_px, tall.height_px) == (2400, 3000)
+
+
+def test_without_a_crop_the_largest_centred_area_is_shown() -> None:
+    (sheet,), _ = planned(WIDE)
+    assert sheet.source_box == (500, 0, 5500, 4000)
+
+
+def test_the_crop_maps_to_the_trim_box_and_bleed_shows_its_neighbourhood() -> None:
+    crop = {"left": 0.25, "top": 0.25, "width": 0.5, "height": 0.5}
+    (sheet,), _ = planned(Picture(width_px=8000, height_px=10000), {"crop": crop}, bleed_um=25_400)
+    assert sheet.source_box == (1500, 2000, 6500, 8000)  # 4000 × 5000 pixels for 8 × 10 in, 1 in more on each side
+
+
+def test_a_crop_of_another_shape_keeps_its_centre_and_is_not_stretched() -> None:
+    crop = {"left": 0.0, "top": 0.0, "width": 0.5, "height": 1.0}
+    (sheet,), _ = planned(WIDE, {"crop": crop})
+    left, top, right, bottom = sheet.source_box
+    assert (right - left) / (bottom - top) == pytest.approx(sheet.size.width_um / sheet.size.height_um)
+    assert ((left + right) / 2, (top + bottom) / 2) == (1500, 2000)
+
+
+def test_few_pixels_are_flagged_before_paper_is_spent() -> None:
+    (sheet,), _ = planned(Picture(width_px=800, height_px=1000))
+    assert "only 100 pixels per inch at 8x10" in sheet.flags[0]
+
+
+def test_one_bad_picture_fails_its_item_with_the_reason() -> None:
+    sheets, (failure,) = planned(PictureUnreadable("0001.jpg: the file is empty: copy it again"))
+    assert sheets == [] and failure.item == "7" and "the file is empty" in failure.reason
+
+
+def test_a_bleed_larger_than_the_print_fails_the_item() -> None:
+    sheets, (failure,) = planned(TALL, {"size": "40x50mm"}, bleed_um=25_400)
+    assert sheets == [] and "more than half of a 40x50mm print" in failure.reason
+
+
+def test_a_record_without_items_says_so() -> None:
+    render_job = RenderJob(
+        name="j", kind="session", select_status=SELECT, profile_ids=(1,), finish_status=FINISH, error_status=ERROR  # type: ignore[arg-type]
+    )
+    profile = RenderProfile(id=1, name="Lab")
+    sheets, (failure,) = plan(
+        Instructions(id=1, record=push([], []), render_job=render_job, profiles=(profile,)), {}, NOW
+    )
+    assert sheets == [] and "no ordered items for the profile 'Lab'" in failure.reason
+
+
+def test_names_come_from_the_templates() -> None:
+    (sheet,), _ = planned(TALL, folder="{kind}s/{number} {client}", file_name="{image}_{size}_{item}_{ticket}")
+    assert sheet.file == "sessions/S-1 Avery Lindqvist/0001_8x10_7_3.jpg"
+
+
+sides_um = st.integers(20_000, 1_000_000)
+fractions = st.floats(0, 0.9)
+
+
+@given(sides_um, sides_um, st.integers(0, 5_000), st.integers(36, 1200))
+def test_pixels_are_rounded_once(width_um: int, height_um: int, bleed_um: int, dpi: int) -> None:
+    for pixels, length_um in zip(sheet_px(width_um, height_um, bleed_um, dpi), (width_um, height_um), strict=True):
+        assert abs(pixels - (length_um + 2 * bleed_um) * dpi / 25_400) <= 0.5
+
+
+@given(sides_um, sides_um, fractions, fractions, st.floats(0.05, 1), st.floats(0.05, 1), st.integers(10, 9000), st.integers(10, 9000))
+def test_whatever_the_crop_nothing_is_stretched_and_nothing_is_outside(
+    width_um: int, height_um: int, left: float, top: float, width: float, height: float, width_px: int, height_px: int
+) -> None:
+    crop = Crop(left=left, top=top, width=min(width, 1 - left), height=min(height, 1 - top))
+    size = PrintSize(width_um=width_um, height_um=height_um)
+    box = crop_box(size, crop, Picture(width_px=width_px, height_px=height_px))
+    assert (box[2] - box[0]) / (box[3] - box[1]) == pytest.approx(width_um / height_um, rel=1e-6)
+    assert box[0] >= -1e-6 and box[1] >= -1e-6 and box[2] <= width_px + 1e-6 and box[3] <= height_px + 1e-6
+
+
+@given(st.integers(0, 20_000))
+def test_bleed_has_the_scale_of_the_trim(bleed_um: int) -> None:
+    size = parse_size("8x10")
+    left, top, right, bottom = with_bleed((100, 100, 900, 1100), size, bleed_um)
+    assert (right - left) / 800 == pytest.approx((size.width_um + 2 * bleed_um) / size.width_um)
+    assert (bottom - top) / 1000 == pytest.approx((size.height_um + 2 * bleed_um) / size.height_um)
+    assert Item  # the model whose crop this is
+
+
+def test_an_eighth_of_an_inch_is_exact() -> None:
+    assert length_px(25_400 // 8, 800) == 100
