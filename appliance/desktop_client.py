@@ -46,7 +46,7 @@ class DesktopClient:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         try:
-            self._call("HEAD", f"/images/{digest}")
+            self._call("GET", f"/images/{digest}")
         except SyncError as error:
             if error.status != 404:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache
 
 from PIL import Image, ImageCms
@@ -14,8 +15,11 @@ UNTAGGED = "no colour profile in the file: taken for sRGB"
 
 @cache
 def srgb_profile() -> bytes:
-    """The ICC profile that is written into sheets."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    """The ICC profile that is written into sheets: the same bytes whenever and wherever it is made."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)  # ICC.1:2022 §7.2: littleCMS writes the time of day,
+    profile[84:100] = bytes(16)  # and a checksum over it; zero means "not computed"
+    return bytes(profile)
 
 
 def to_srgb(image: Image.Image, name: str) -> Image.Image:

@@ -89,7 +89,9 @@ class Printed:
 class EvePrinter:
     """One ippeveprinter process."""
 
-    def __init__(self, folder: Path, bus: Path, name: str, seconds: float = 0.2, code: int = 0, announced: bool = False) -> None:
+    def __init__(
+        self, folder: Path, bus: Path, name: str, seconds: float = 0.2, code: int = 0, announced: bool = False
+    ) -> None:
         self.name, self.port = name, free_port()
         self.uri = f"ipp://127.0.0.1:{self.port}/ipp/print"
         self._tray = folder / name / "tray"
@@ -126,7 +128,11 @@ class EvePrinter:
                 fields = json.loads(text)
                 found.append(
                     Printed(
-                        fields["job_name"], fields["copies"], fields["type"], fields["media_col"], note.with_suffix(".document")
+                        fields["job_name"],
+                        fields["copies"],
+                        fields["type"],
+                        fields["media_col"],
+                        note.with_suffix(".document"),
                     )
                 )
         return found

@@ -37,8 +37,8 @@ def _all() -> dict[str, Any]:
 def add() -> AnyResponse | tuple[str, int]:
     """Add a printer by its address, after asking it what it is."""
     store = services().store
-    uri = _as_uri(request.form.get("uri", ""))
     try:
+        uri = _as_uri(request.form.get("uri", ""))
         if not uri:
             raise PrinterError("write the printer's address, such as ipp://192.168.1.20/ipp/print")
         description = services().room.describe(uri)

@@ -44,21 +44,27 @@ values = st.recursive(
     lambda inner: st.builds(
         Value,
         st.just(Tag.BEGIN_COLLECTION),
-        st.lists(st.builds(Attribute, names, st.lists(inner, min_size=1, max_size=3).map(tuple)), max_size=3).map(tuple),
+        st.lists(st.builds(Attribute, names, st.lists(inner, min_size=1, max_size=3).map(tuple)), max_size=3).map(
+            tuple
+        ),
     ),
     max_leaves=8,
 )
 attributes = st.builds(Attribute, names, st.lists(values, min_size=1, max_size=4).map(tuple))
-groups = st.builds(
-    Group, st.sampled_from([1, 2, 4, 5, 6, 7, 9, 10]), st.lists(attributes, max_size=5)
-)
+groups = st.builds(Group, st.sampled_from([1, 2, 4, 5, 6, 7, 9, 10]), st.lists(attributes, max_size=5))
 messages = st.builds(
-    Message, st.integers(0, 0xFFFF), integers, st.lists(groups, max_size=4), st.tuples(st.integers(0, 9), st.integers(0, 9))
+    Message,
+    st.integers(0, 0xFFFF),
+    integers,
+    st.lists(groups, max_size=4),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
 
 
 @given(messages, st.binary(max_size=50))
-def test_every_message_comes_back_as_it_was_and_the_document_behind_it_is_found(message: Message, document: bytes) -> None:
+def test_every_message_comes_back_as_it_was_and_the_document_behind_it_is_found(
+    message: Message, document: bytes
+) -> None:
     raw = encode(message)
     back, end = decode(raw + document)
     assert back == message
@@ -86,7 +92,9 @@ def test_random_bytes_are_refused_or_round_trip(raw: bytes) -> None:
 def test_mutated_real_messages_never_do_anything_but_decode_or_refuse() -> None:
     media_col = collection(media_size=collection(x_dimension=10160, y_dimension=15240), media_top_margin=0)
     head = [attribute("attributes-charset", "utf-8"), attribute("attributes-natural-language", "en")]
-    raw = encode(Message(2, 1, [Group(GroupTag.OPERATION, head), Group(GroupTag.JOB, [attribute("media-col", media_col)])]))
+    raw = encode(
+        Message(2, 1, [Group(GroupTag.OPERATION, head), Group(GroupTag.JOB, [attribute("media-col", media_col)])])
+    )
     dice = random.Random(7)
     for _ in range(3000):
         broken = bytearray(raw)

@@ -16,7 +16,14 @@ from render.samples import sample_photo
 from store.sizes import PrintSize
 
 MAX_PIXELS = 100_000_000
-COLOURS = {"R": (200, 30, 30), "G": (30, 160, 60), "B": (40, 60, 200), "Y": (230, 210, 60), "W": (255, 255, 255), "K": (0, 0, 0)}
+COLOURS = {
+    "R": (200, 30, 30),
+    "G": (30, 160, 60),
+    "B": (40, 60, 200),
+    "Y": (230, 210, 60),
+    "W": (255, 255, 255),
+    "K": (0, 0, 0),
+}
 CELL_PX = 40
 
 
@@ -100,7 +107,10 @@ def test_every_exif_orientation_is_drawn_upright(tmp_path: Path, orientation: in
     assert (picture.width_px, picture.height_px) == (300, 200)
     sheet = drawn(tmp_path, path, plan_of((0, 0, 300, 200), 300, 200))
     difference = [
-        abs(a - b) for a, b in zip(sheet.convert("L").resize((30, 20)).tobytes(), upright.convert("L").resize((30, 20)).tobytes(), strict=True)
+        abs(a - b)
+        for a, b in zip(
+            sheet.convert("L").resize((30, 20)).tobytes(), upright.convert("L").resize((30, 20)).tobytes(), strict=True
+        )
     ]
     assert max(difference) < 25
 

@@ -27,7 +27,10 @@ def test_no_value_leads_out_of_the_folder(values: dict[str, str]) -> None:
     assert not set(name) & set('\0\n\\:*?"<>|@#$&')
 
 
-@pytest.mark.parametrize("template", ["../{number}", "/etc/{number}", "{number}/../../x", "{nummer}", "{number!r}", "{number", "{number.__class__}"])
+@pytest.mark.parametrize(
+    "template",
+    ["../{number}", "/etc/{number}", "{number}/../../x", "{nummer}", "{number!r}", "{number", "{number.__class__}"],
+)
 def test_a_template_that_could_is_refused(template: str) -> None:
     with pytest.raises(SheetImpossible):
         check_template(template)

@@ -24,7 +24,12 @@ def planned(
 ) -> tuple[list[SheetPlan], list[ItemResult]]:
     items = [{"id": "7", "image": "0001.jpg", "size": "8x10", **(item or {})}]
     render_job = RenderJob(
-        name="j", kind="session", select_status=SELECT, profile_ids=(1,), finish_status=FINISH, error_status=ERROR  # type: ignore[arg-type]
+        name="j",
+        kind="session",
+        select_status=SELECT,
+        profile_ids=(1,),
+        finish_status=FINISH,
+        error_status=ERROR,  # type: ignore[arg-type]
     )
     instructions = Instructions(
         id=3,
@@ -93,7 +98,12 @@ def test_a_bleed_larger_than_the_print_fails_the_item() -> None:
 
 def test_a_record_without_items_says_so() -> None:
     render_job = RenderJob(
-        name="j", kind="session", select_status=SELECT, profile_ids=(1,), finish_status=FINISH, error_status=ERROR  # type: ignore[arg-type]
+        name="j",
+        kind="session",
+        select_status=SELECT,
+        profile_ids=(1,),
+        finish_status=FINISH,
+        error_status=ERROR,  # type: ignore[arg-type]
     )
     profile = RenderProfile(id=1, name="Lab")
     sheets, (failure,) = plan(
@@ -117,7 +127,16 @@ def test_pixels_are_rounded_once(width_um: int, height_um: int, bleed_um: int, d
         assert abs(pixels - (length_um + 2 * bleed_um) * dpi / 25_400) <= 0.5
 
 
-@given(sides_um, sides_um, fractions, fractions, st.floats(0.05, 1), st.floats(0.05, 1), st.integers(10, 9000), st.integers(10, 9000))
+@given(
+    sides_um,
+    sides_um,
+    fractions,
+    fractions,
+    st.floats(0.05, 1),
+    st.floats(0.05, 1),
+    st.integers(10, 9000),
+    st.integers(10, 9000),
+)
 def test_whatever_the_crop_nothing_is_stretched_and_nothing_is_outside(
     width_um: int, height_um: int, left: float, top: float, width: float, height: float, width_px: int, height_px: int
 ) -> None:

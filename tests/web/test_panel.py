@@ -1,0 +1,260 @@
+"""The panel: who gets in, what can be set up, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from store import intake, progress
+from store.records import Person, Printer, PrinterPool, RenderProfile
+from store.sizes import parse_size
+from store.states import PrintJobState, SheetState, TicketState
+from store.tables import Store
+from tests.ipp.test_sender import drawn_ticket, left_behind
+from tests.lab import VirtualPrinterProcess, free_port
+from tests.studio import NOW, SELECT, add_render_job, photo, push
+from tests.web.conftest import PASSWORD, PASSWORD_HASH
+from web.auth import TRIES
+
+PROFILE = {
+    "name": "8x10 lustre",
+    "selection": "items",
+    "dpi": "300",
+    "bleed_mm": "3.175",
+    "folder": "{number}",
+    "file_name": "{image}_{size}",
+    "destination": "",
+}
+RENDER_JOB = {
+    "name": "Print orders",
+    "kind": "order",
+    "select_status": "In-house printing",
+    "profile_ids": "1",
+    "timing": "at once",
+    "finish_status": "Printed",
+    "error_status": "Problem",
+}
+
+
+# -- who gets in ------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_box_leads_to_the_first_run(anybody: FlaskClient) -> None:
+    assert anybody.get("/").headers["Location"] == "/first-run"
+    assert anybody.get("/login").headers["Location"] == "/first-run"
+
+
+def test_the_first_run_needs_the_code_of_the_console(anybody: FlaskClient, store: Store) -> None:
+    form = {"code": "0000-0000", "name": "kim", "password": PASSWORD}
+    answer = anybody.post("/first-run", data=form)
+    assert (
+        answer.status_code == 422
+        and b"not the code that the box shows" in answer.data
+        and b'value="kim"' in answer.data
+    )
+    assert anybody.post("/first-run", data=form | {"code": "1234 5678"}).headers["Location"] == "/"
+    assert anybody.get("/").status_code == 200
+    assert store.people.get(1).password_hash.startswith("$argon2id$")
+
+
+def test_nobody_becomes_administrator_twice(panel: FlaskClient, app: Flask) -> None:
+    form = {"code": "12345678", "name": "eve", "password": PASSWORD}
+    assert app.test_client().post("/first-run", data=form).headers["Location"] == "/login"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/tickets/1", "/sheets/1.thumb.jpg", "/profiles/", "/printers/", "/clients/", "/events"]
+)
+def test_without_logging_in_there_is_nothing_to_see(app: Flask, store: Store, path: str) -> None:
+    store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
+    assert app.test_client().get(path).headers["Location"] == "/login"
+
+
+def test_guessing_passwords_ends_soon(app: Flask, store: Store) -> None:
+    store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
+    client = app.test_client()
+    for _ in range(TRIES):
+        assert client.post("/login", data={"name": "kim", "password": "guess"}).status_code == 401
+    answer = client.post("/login", data={"name": "kim", "password": PASSWORD})
+    assert answer.status_code == 429 and answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}])
+def test_a_form_from_another_site_changes_nothing(panel: FlaskClient, store: Store, headers: dict[str, str]) -> None:
+    assert panel.post("/profiles/new", data=PROFILE, headers=headers).status_code == 403
+    assert len(store.render_profiles) == 0
+
+
+def test_pages_forbid_foreign_scripts(panel: FlaskClient) -> None:
+    policy = panel.get("/").headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy and "unsafe" not in policy
+
+
+# -- setting up -------------------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_made_changed_and_removed(panel: FlaskClient, store: Store) -> None:
+    assert panel.post("/profiles/new", data=PROFILE).status_code == 302
+    profile = store.render_profiles.get(1)
+    assert (profile.dpi, profile.bleed_um, profile.prints) == (300, 3_175, False)
+    page = panel.get("/profiles/1").data.decode()
+    assert 'value="3.175"' in page and 'value="{image}_{size}"' in page
+    panel.post("/profiles/1", data=PROFILE | {"dpi": "600", "size": "8x10"})
+    assert (store.render_profiles.get(1).dpi, store.render_profiles.get(1).size) == (600, parse_size("8x10"))
+    panel.post("/profiles/1/remove")
+    assert len(store.render_profiles) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("dpi", "12", "greater than or equal to 36"),
+        ("dpi", "many", "valid integer"),
+        ("bleed_mm", "a bit", "in millimetres"),
+        ("size", "huge", "is not a print size"),
+        ("folder", "../up", "leaves the output folder"),
+        ("file_name", "{nummer}", "there is no field {nummer}"),
+        ("name", "", "at least 1 character"),
+        ("selection", "all images", "needs a size"),
+    ],
+)
+def test_a_wrong_field_is_named_and_what_was_typed_is_kept(
+    panel: FlaskClient, store: Store, field: str, value: str, words: str
+) -> None:
+    answer = panel.post("/profiles/new", data=PROFILE | {field: value, "media_type": "typed by hand"})
+    page = answer.data.decode()
+    assert answer.status_code == 422 and words in page and "typed by hand" in page
+    assert len(store.render_profiles) == 0
+
+
+def test_a_profile_in_use_is_not_removed_and_says_by_what(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store)
+    answer = panel.post("/profiles/1/remove")
+    assert answer.status_code == 409 and b"Print sessions" in answer.data
+    assert len(store.render_profiles) == 1
+
+
+def test_a_render_job_is_made_and_changed(panel: FlaskClient, store: Store) -> None:
+    store.render_profiles.add(RenderProfile(name="p"))
+    assert panel.post("/render-jobs/new", data=RENDER_JOB).status_code == 302
+    assert store.render_jobs.get(1).select_status == "In-house printing"
+    page = panel.get("/render-jobs/1").data.decode()
+    assert 'value="1" checked' in page and 'value="In-house printing"' in page
+    panel.post("/render-jobs/1", data=RENDER_JOB | {"inactive": "on", "timing": "within hours", "start_time": "21:30"})
+    assert store.render_jobs.get(1).inactive and store.render_jobs.get(1).start_time.hour == 21
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"profile_ids": ""}, "Choose at least one render profile"),
+        ({"finish_status": "In-house printing"}, "would start itself again"),
+        ({"select_status": " "}, "at least 1 character"),
+        ({"start_time": "25:99"}, "valid time"),
+    ],
+)
+def test_a_render_job_that_cannot_work_is_refused(
+    panel: FlaskClient, store: Store, changes: dict[str, str], words: str
+) -> None:
+    store.render_profiles.add(RenderProfile(name="p"))
+    answer = panel.post("/render-jobs/new", data=RENDER_JOB | changes)
+    assert answer.status_code == 422 and words in answer.data.decode()
+
+
+def test_a_printer_is_added_by_its_address_after_it_has_answered(
+    panel: FlaskClient, store: Store, virtual_printer: Callable[..., VirtualPrinterProcess]
+) -> None:
+    printer = virtual_printer("By hand")
+    answer = panel.post("/printers/add", data={"uri": f"127.0.0.1:{printer.port}"})
+    assert answer.headers["Location"] == "/printers/1"
+    added = store.printers.get(1)
+    assert (added.name, added.uri, added.added_by_hand, len(added.uuid)) == ("By hand", printer.uri, True, 36)
+
+
+@pytest.mark.parametrize("uri", ["", "http://x/", "ipp://127.0.0.1:{port}/ipp/print", "ipp://", "ipp://a b:c/"])
+def test_a_printer_that_does_not_answer_is_not_added(panel: FlaskClient, store: Store, uri: str) -> None:
+    answer = panel.post("/printers/add", data={"uri": uri.format(port=free_port())})
+    assert answer.status_code == 422 and b'class="error"' in answer.data
+    assert len(store.printers) == 0
+
+
+def test_pools_printers_and_what_they_allow(panel: FlaskClient, store: Store) -> None:
+    store.printers.add(Printer(name="Lab One"))
+    form = {"name": "Lab", "allocation_method": "priority code", "job_split": "on", "printers": "1"}
+    panel.post("/printers/pools/new", data=form)
+    assert store.printers.get(1).pool_id == 1 and store.printer_pools.get(1).job_split
+    panel.post("/printers/1", data={"name": "Lab One", "pool_id": "1", "allowable_print_sizes": "4x6, 5x7"})
+    assert store.printers.get(1).allowable_print_sizes == (parse_size("4x6"), parse_size("5x7"))
+    answer = panel.post("/printers/1", data={"name": "Lab One", "allowable_print_sizes": "4x6, large"})
+    assert answer.status_code == 422 and "&#39;large&#39; is not a print size" in answer.data.decode()
+    store.render_profiles.add(RenderProfile(name="On the pool", pool_id=1))
+    assert b"On the pool" in panel.post("/printers/pools/1/remove").data
+    store.render_profiles.remove(1)
+    panel.post("/printers/pools/1/remove")
+    assert store.printers.get(1).pool_id is None
+
+
+def test_a_clients_token_is_shown_once_and_kept_as_a_hash(panel: FlaskClient, store: Store) -> None:
+    page = panel.post("/clients/", data={"name": "Front desk"}).data.decode()
+    token = page.split('class="token">')[1].split("<")[0]
+    assert token.startswith("prt_") and token not in panel.get("/clients/").data.decode()
+    journal = b"".join(path.read_bytes() for path in store.folder.store.iterdir())
+    assert token.encode() not in journal
+    assert panel.get("/sync/v1/changes", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    panel.post("/clients/1/revoke")
+    assert panel.get("/sync/v1/changes", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+# -- watching and answering -------------------------------------------------------------------------------------
+
+
+def test_today_says_what_to_do_first(panel: FlaskClient) -> None:
+    page = panel.get("/").data.decode()
+    assert "No printer has been found yet" in page and "Connect the studio" in page
+
+
+def test_a_ticket_shows_its_sheets_its_instructions_and_its_way(panel: FlaskClient, store: Store) -> None:
+    pool = store.printer_pools.add(PrinterPool(name="Lab"))
+    drawn_ticket(store, pool, [2])
+    page = panel.get("/tickets/1").data.decode()
+    assert "0001.jpg · 4x6 · 2×" in page and SELECT in page and "rendered" in page
+    with panel.get("/sheets/1.full.jpg") as picture:
+        assert picture.status_code == 200 and picture.mimetype == "image/jpeg"
+    assert panel.get("/sheets/1.thumb.jpg").status_code == 404
+    assert panel.get("/tickets/2").status_code == 404
+
+
+def test_names_from_outside_are_shown_as_text(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store)
+    intake.accept(store, push(photo(store), client_name="<script>alert(1)</script>"), NOW)
+    for path in ("/", "/tickets/1"):
+        assert b"<script>alert" not in panel.get(path).data
+
+
+def test_an_unsure_sheet_is_asked_about_and_the_answer_taken_once(panel: FlaskClient, store: Store) -> None:
+    pool = store.printer_pools.add(PrinterPool(name="Lab"))
+    printer = store.printers.add(Printer(name="Lab One", pool_id=pool.id))
+    drawn_ticket(store, pool, [1])
+    job = left_behind(store, printer, PrintJobState.SENDING, "x")
+    progress.settle_print_job(store, job, "doubt", NOW, reason="the link broke")
+    assert store.tickets.get(1).state is TicketState.HELD
+    page = panel.get("/tickets/1").data.decode()
+    assert "Did this come out?" in page and "the link broke" in page
+    assert panel.post("/sheets/1/answer", data={"came_out": "yes"}).status_code == 302
+    assert store.sheets.get(1).state is SheetState.PRINTED
+    assert store.tickets.get(1).state is TicketState.FINISHED
+    assert panel.post("/sheets/1/answer", data={"came_out": "no"}).status_code == 409
+
+
+def test_by_hand_tickets_are_started_and_tickets_canceled_in_the_panel(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store, timing="by hand")
+    intake.accept(store, push(photo(store)), NOW)
+    panel.post("/tickets/1/start")
+    assert store.tickets.get(1).state is TicketState.RENDERING
+    panel.post("/tickets/1/cancel")
+    assert store.tickets.get(1).state is TicketState.CANCELED
+    answer = panel.post("/tickets/1/start")
+    assert answer.status_code == 409 and b"not possible now" in answer.data
