@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run the appliance")
     run.add_argument("--data", type=Path, help="folder for everything that is kept")
     run.add_argument("--http", type=int, dest="http_port", metavar="PORT", help="port of panel and sync API")
+    run.add_argument("--ipp", type=int, dest="ipp_port", metavar="PORT", help="port of the IPP front end (to come)")
     run.add_argument("--host", dest="http_host", help="address to listen on (default: all)")
     run.set_defaults(run=_run)
 
@@ -83,8 +84,12 @@ def _run(options: argparse.Namespace) -> int:
     from appliance.server import Server
     from store.folder import FolderLock
 
-    settings = Settings.load(data=options.data, http_port=options.http_port, http_host=options.http_host)
+    settings = Settings.load(
+        data=options.data, http_port=options.http_port, http_host=options.http_host, ipp_port=options.ipp_port
+    )
     log.configure(settings.log_level)
+    if options.ipp_port is not None:
+        print(f"Note: the IPP front end is not built yet; port {settings.ipp_port} stays closed.", file=sys.stderr)
     # Said here, before gunicorn, so that a second start ends with one sentence; the worker takes the lock for good.
     FolderLock(settings.data).release()
     Server(settings).run()

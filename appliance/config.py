@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=default_data, description="folder for everything that Printroom keeps")
     http_host: str = _setting("0.0.0.0", "address on which panel and sync API listen")  # noqa: S104  (a LAN appliance)
     http_port: int = _setting(8080, "port of panel and sync API", ge=0, le=65535)
+    ipp_port: int = _setting(8631, "port of the IPP front end; nothing listens there yet", ge=0, le=65535)
     threads: int = _setting(96, "requests answered at the same time, live pages included", ge=8, le=512)
     image_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = _setting(
         (), "folders below which records may name pictures; separated by ':' in the environment"

@@ -1,6 +1,7 @@
 """Real printers for tests: CUPS's ippeveprinter on loopback, behind a private D-Bus and avahi; and our virtual one.
 
-ippeveprinter will not start without an avahi to talk to (its `-r off` only withholds the records), so one private bus and one avahi-daemon serve a whole test run.
+ippeveprinter will not start without an avahi to talk to (its `-r off` only withholds the records), so one private bus
+and one avahi-daemon serve a whole test run.
 """
 
 from __future__ import annotations

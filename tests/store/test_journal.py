@@ -291,7 +291,6 @@ WRITER = textwrap.dedent(
 
 def test_sigkill_at_random_moments_loses_no_acknowledged_commit_and_leaves_no_half(tmp_path: Path) -> None:
     seed = int(os.environ.get("PRINTROOM_SEED", random.SystemRandom().randrange(10**9)))
-    print("seed", seed)
     dice = random.Random(seed)
     acknowledged = 0
     for _ in range(12):
