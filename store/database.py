@@ -1,36 +1,37 @@
-"""TinyDB over the journal: tables in memory, transactions, indexes, group commit.
+"""The state in memory, and its transactions; TinyDB's storage seam.
 
-Documents in memory are never changed in place, only replaced: so a shallow copy of a table is a consistent picture
-of it, and what a reader got stays what it was.
+Documents in memory are never changed in place, only replaced: so a shallow copy of a table is a consistent picture of
+it, and what a reader got stays what it was.
 
-A commit is three steps: under the owner's lock it gets a number, changes the memory and queues its frame; then,
-without that lock, one of the waiting threads writes and fsyncs all queued frames at once; then all of them return.
-Reading waits for what is queued to be on disk, so nobody ever acts on a change that a power cut could take back.
+A commit is three steps: under the owner's lock it gets a number, changes the memory and queues its frame; then, without
+that lock, group_commit brings it to the disk together with whatever else is queued; then it returns. Reading waits for
+what is queued, so nobody ever acts on a change that a power cut could take back.
 """
 
 from __future__ import annotations
 
 import copy
 import errno
+import shutil
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import structlog
-from tinydb import TinyDB
 from tinydb.storages import Storage
-from tinydb.table import Table
 
 from store import journal
 from store.errors import StoreError, StoreTooNew, StoreUnavailable
-from store.journal import Disk, DiskUncertain, FrameFile, Row
+from store.group_commit import GroupCommit, Pending
+from store.journal import Disk, DiskUncertain, FrameFile, Row, State
 
 log = structlog.get_logger("store")
 
 Document = dict[str, Any]
+Tables = dict[str, dict[int, Document]]
 Key = Callable[[Document], Hashable]
 FOLD_AT_BYTES = 16 * 1024 * 1024  # the journal is folded when it passes this and the last snapshot's size
 
@@ -58,113 +59,162 @@ class Index:
 
 
 class JournalStorage(Storage):
-    """TinyDB's storage seam over the journal; also the transactions that the tables run in."""
+    """Tables in memory over the journal."""
 
-    def __init__(self, folder: Path, schema: int = 1, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: int = 1,
+        disk: Disk | None = None,
+        upgrade: Callable[[int, Tables], None] | None = None,
+    ) -> None:
         """Open the store in a folder, creating it when empty.
 
         Args:
             folder: where snapshots and journals lie; the caller holds the lock on it.
             schema: version of the documents' shape that this program writes.
             disk: the operating system, or a test's unreliable one.
+            upgrade: brings tables of an older schema (given) to this one, in place.
 
         Raises:
             StoreDamaged: the files do not lead to a complete state.
             StoreTooNew: a newer program wrote them.
         """
         self._folder, self._disk, self.schema = folder, disk or Disk(), schema
-        self._tables: dict[str, dict[int, Document]] = {}
+        self._tables: Tables = {}
         self._next_ids: dict[str, int] = {}
         self._indexes: dict[str, dict[str, Index]] = {}
         self._memory = threading.Lock()  # held for microseconds: tables, indexes, queue
         self._owner = threading.RLock()  # held for the length of a transaction
-        self._flushing = threading.Lock()  # held while frames go to the disk
+        self._commits = GroupCommit(self._memory, self._write, self._take_back)
         self._depth = 0
         self._doomed = False
         self._overlay: dict[str, dict[int, Document | None]] = {}
-        self._queued: list[tuple[int, bytes, list[tuple[str, int, Document | None]]]] = []
-        self._committed = self._durable = 0
-        self._undone = 0  # how often queued commits were taken back
+        self._committed = 0  # number of the last commit, on disk or on its way
+        self._undone = 0  # how often commits were taken back
         self._began_at_undone = 0
-        self._lost: set[int] = set()
-        self._failed: str | None = None
-        self._changed = threading.Condition(self._memory)
+        self.failed = ""  # why nothing is accepted any more; '' while all is well
+        self.is_full = False  # the last commit was refused by the disk
         self._folding: threading.Thread | None = None
-        self.damage = self._open()
+        self.damage: list[str] = []
+        self._open(upgrade)
 
-    # -- opening and folding ------------------------------------------------------------------------------------
+    # -- opening and folding --------------------------------------------------------------------------------------
 
-    def _open(self) -> list[str]:
-        generation, header, batches, length, notes = journal.load(self._folder)
-        found = int(header.get("schema", self.schema))
+    def _open(self, upgrade: Callable[[int, Tables], None] | None) -> None:
+        state = journal.load(self._folder)
+        found = int(state.header.get("schema", self.schema))
         if found > self.schema:
             raise StoreTooNew(
                 f"{self._folder} was written by a newer Printroom (schema {found}, this one knows {self.schema}): "
                 "install that version again, or restore a backup of this one"
             )
-        self._next_ids = {str(name): int(number) for name, number in header.get("next_ids", {}).items()}
-        for rows in batches:
-            for name, doc_id, document in rows:
-                self._apply(name, doc_id, document)
-        for note in notes:
+        self._take_over(state)
+        for note in state.notes:
+            log.warning("store.note", note=note)
+        for note in state.damage:
             log.error("store.damaged", note=note)
-        self._generation = generation
-        fresh = not journal.generations(self._folder, "snapshot")
-        if fresh:
-            self._generation = 1
-            journal.write_snapshot(journal.file_of(self._folder, "snapshot", 1), self._header(), iter(()), self._disk)
-        self._file = FrameFile(journal.file_of(self._folder, "journal", self._generation), self._disk)
-        if not fresh and self._file.length_bytes > length:
-            self._file.cut(length)
-        self._disk.sync_folder(self._folder)
-        self._snapshot_bytes = max(p.stat().st_size for p in journal.generations(self._folder, "snapshot").values())
-        return notes
+        self.damage = state.damage
+        if found < self.schema and state.generation:
+            self._keep_copy(f"before-schema-{self.schema}")
+            if upgrade is not None:
+                upgrade(found, self._tables)
+            log.info("store.upgraded", schema=self.schema, before=found)
+        if state.damage:
+            self._keep_copy("damaged")
+        # Anything but a plain whole generation is folded at once, so that the odd state is met only once.
+        is_plain = state.generation and found == self.schema and not state.damage and len(state.journals) == 1
+        if is_plain:
+            report = state.journals[0]
+            self._generation = state.generation
+            self._file = FrameFile(report.path, self._disk, report.length_bytes)
+            self._snapshot_bytes = journal.file_of(self._folder, "snapshot", self._generation).stat().st_size
+            self._disk.sync_folder(self._folder)
+        else:
+            self._generation = state.generation + 1
+            self._file = FrameFile(journal.file_of(self._folder, "journal", self._generation), self._disk)
+            self._snapshot_bytes = self._write_snapshot(self._generation, self._header(), self._tables)
+
+    def _take_over(self, state: State) -> None:
+        self._next_ids = {str(name): int(number) for name, number in state.header.get("next_ids", {}).items()}
+        for row in state.rows:
+            self._apply(*row)
+        for report in state.journals:
+            for frame in report.commits:
+                for name, doc_id, document in frame.payload:
+                    self._apply(name, doc_id, document)
+        self._committed = self._commits.durable = state.number
+
+    def _keep_copy(self, name: str) -> None:
+        """Keep the files as they are, before anything of them is changed."""
+        copies = self._folder / name
+        shutil.rmtree(copies, ignore_errors=True)
+        copies.mkdir(mode=0o700)
+        for kind in ("snapshot", "journal"):
+            for path in journal.generations(self._folder, kind).values():
+                shutil.copy2(path, copies)
+        self._disk.sync_folder(copies)
 
     def _header(self) -> dict[str, Any]:
-        return {"format": 1, "schema": self.schema, "next_ids": dict(self._next_ids)}
+        return {"format": 1, "schema": self.schema, "number": self._committed, "next_ids": dict(self._next_ids)}
 
-    def fold(self) -> None:
-        """Write the state as a new snapshot and begin a new journal; commits go on meanwhile."""
-        with self._flushing:
-            self._flush_locked()
-            with self._memory:
-                if self._failed or self._queued:
-                    return  # somebody committed in between: the next commit tries again
-                generation = self._generation + 1
-                header = self._header()
-                tables = {name: dict(table) for name, table in self._tables.items()}
-                new = FrameFile(journal.file_of(self._folder, "journal", generation), self._disk)
-                old, self._file, self._generation = self._file, new, generation
-            self._disk.sync_folder(self._folder)
-            old.close()
-        rows = ((name, doc_id, doc) for name, table in tables.items() for doc_id, doc in table.items())
+    def _write_snapshot(self, generation: int, header: dict[str, Any], tables: Tables) -> int:
+        rows: Iterator[Row] = ((name, i, document) for name, table in tables.items() for i, document in table.items())
         path = journal.file_of(self._folder, "snapshot", generation)
-        journal.write_snapshot(path, header, rows, self._disk)
-        self._snapshot_bytes = path.stat().st_size
+        size_bytes = journal.write_snapshot(path, header, rows, self._disk)
         for kind in ("snapshot", "journal"):  # the last good generation stays, in case this one rots
             for number, stale in journal.generations(self._folder, kind).items():
                 if number < generation - 1:
                     stale.unlink()
+        return size_bytes
+
+    def fold(self) -> None:
+        """Write the state as a new snapshot and begin a new journal; commits go on meanwhile."""
+        generation = self._generation + 1
+        new = FrameFile(journal.file_of(self._folder, "journal", generation), self._disk)
+        try:
+            self._disk.sync_folder(self._folder)
+        except OSError:
+            new.close()
+            raise
+        picture: list[tuple[dict[str, Any], Tables]] = []
+        old = self._file
+
+        def switch() -> bool:
+            if self.failed:
+                return False
+            picture.append((self._header(), {name: dict(table) for name, table in self._tables.items()}))
+            self._file, self._generation = new, generation
+            return True
+
+        if not self._commits.exclusively(switch):
+            new.close()
+            return
+        old.trim()
+        old.close()
+        self._snapshot_bytes = self._write_snapshot(generation, *picture[0])
         log.info("store.folded", generation=generation, bytes=self._snapshot_bytes)
 
     def _fold_when_grown(self) -> None:
         if self._file.length_bytes < max(FOLD_AT_BYTES, self._snapshot_bytes):
             return
-        if self._folding is None or not self._folding.is_alive():
+        with self._memory:
+            if self._folding is not None and self._folding.is_alive():
+                return
             self._folding = threading.Thread(target=self._fold_quietly, name="store-fold", daemon=True)
             self._folding.start()
 
     def _fold_quietly(self) -> None:
         try:
             self.fold()
-        except OSError as error:  # the journal still has everything; the next commit tries again
+        except OSError as error:  # the journals still have everything; the next commit tries again
             log.error("store.fold_failed", error=str(error))
 
     # -- transactions ---------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside are kept together, or none of them.
+        """All changes inside are kept together, or none of them. Other transactions wait meanwhile.
 
         Raises:
             StoreUnavailable: the disk did not take them; memory and disk are as before.
@@ -175,13 +225,14 @@ class JournalStorage(Storage):
                 self._doomed = False
                 self._began_at_undone = self._undone
             self._depth += 1
-            ticket = 0
+            pending: Pending | None = None
             try:
                 yield
                 if outermost and self._doomed:
                     raise StoreError("a change inside this transaction failed: none of it was kept")
                 if outermost and self._overlay:
-                    ticket = self._commit()
+                    changes = self._overlay.items()
+                    pending = self._commit([(name, i, d) for name, table in changes for i, d in table.items()])
             except BaseException:
                 self._doomed = True
                 raise
@@ -189,24 +240,32 @@ class JournalStorage(Storage):
                 self._depth -= 1
                 if outermost:
                     self._overlay = {}
-        if ticket:
-            self._settle(ticket)
+        if pending is not None:
+            self._commits.settle(pending)
             self._fold_when_grown()
 
-    def _commit(self) -> int:
-        if self._failed:
-            raise StoreUnavailable(self._failed)
-        rows: list[Row] = [(n, i, d) for n, changes in self._overlay.items() for i, d in changes.items()]
-        frame = journal.encode_frame(rows)
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Everything read inside belongs to one moment, and is on disk."""
+        with self._owner:
+            self._barrier()
+            yield
+
+    def _commit(self, rows: list[Row]) -> Pending:
+        if self.failed:
+            raise StoreUnavailable(self.failed)
+        number = self._committed + 1
+        frame = journal.encode_frame(rows, number, self._commits.durable)
         with self._memory:
             if self._undone != self._began_at_undone:
                 raise StoreUnavailable("the disk refused a change that this one built on: try again")
             undo = [(name, doc_id, self._tables.get(name, {}).get(doc_id)) for name, doc_id, _ in rows]
-            for name, doc_id, document in rows:
-                self._apply(name, doc_id, document)
-            self._committed += 1
-            self._queued.append((self._committed, frame, undo))
-            return self._committed
+            for row in rows:
+                self._apply(*row)
+            self._committed = number
+            pending = Pending(number, frame, lambda: self._apply_all(undo))
+            self._commits.enqueue(pending)
+            return pending
 
     def _apply(self, name: str, doc_id: int, document: Document | None) -> None:
         table = self._tables.setdefault(name, {})
@@ -215,45 +274,33 @@ class JournalStorage(Storage):
             table.pop(doc_id, None)
         else:
             table[doc_id] = document
-        self._next_ids[name] = max(self._next_ids.get(name, 1), doc_id + 1)
+        if self._next_ids.get(name, 1) <= doc_id:
+            self._next_ids[name] = doc_id + 1
         for index in self._indexes.get(name, {}).values():
             index.replace(doc_id, old, document)
 
-    def _settle(self, ticket: int) -> None:
-        """Return when commit number `ticket` is on disk, helping to bring it there."""
-        if self._durable < ticket:
-            with self._flushing:
-                self._flush_locked()
-        if ticket in self._lost:
-            self._lost.discard(ticket)
-            raise StoreUnavailable(self._failed or "the disk is full or read-only: nothing was changed; make room")
+    def _apply_all(self, rows: list[tuple[str, int, Document | None]]) -> None:
+        for name, doc_id, document in reversed(rows):
+            self._apply(name, doc_id, document)
 
-    def _flush_locked(self) -> None:
-        with self._memory:
-            batch = self._queued
-            self._queued = []
-        if not batch:
-            return
-        try:
-            self._file.append(b"".join(frame for _, frame, _ in batch))
-        except OSError as error:
-            with self._memory:
-                batch += self._queued  # they build on what is taken back now
-                self._queued = []
-                for number, _, undo in reversed(batch):
-                    for name, doc_id, old in reversed(undo):
-                        self._apply(name, doc_id, old)
-                    self._lost.add(number)
-                self._undone += 1
-                self._durable = self._committed
-                if isinstance(error, DiskUncertain):
-                    self._failed = f"the disk failed ({error}): nothing more is accepted; check the disk and restart"
-            code = errno.errorcode.get(error.errno or 0, "?")
-            log.error("store.refused", error=str(error), errno=code, commits=len(batch))
-            return
-        with self._memory:
-            self._durable = batch[-1][0]
-            self._changed.notify_all()
+    def _write(self, data: bytes) -> None:
+        self._file.append(data)
+        self.is_full = False
+
+    def _take_back(self, error: OSError, batch: list[Pending]) -> Exception:
+        """The disk refused: memory becomes what the disk has. Called with the memory's lock held."""
+        for pending in reversed(batch):
+            if pending.undo is not None:
+                pending.undo()
+        self._undone += 1
+        self._committed = self._commits.durable
+        code = errno.errorcode.get(error.errno or 0, "?")
+        log.error("store.refused", error=str(error), errno=code, commits=len(batch))
+        if isinstance(error, DiskUncertain):
+            self.failed = f"the disk failed ({error.strerror}): nothing more is accepted. Check the disk and restart"
+            return StoreUnavailable(self.failed)
+        self.is_full = True
+        return StoreUnavailable(f"the disk refused the change ({error.strerror}): nothing was changed. Make room on it")
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -261,20 +308,28 @@ class JournalStorage(Storage):
         return self._depth > 0 and self._owner._is_owned()  # type: ignore[attr-defined]
 
     def _barrier(self) -> None:
-        if self._durable < self._committed:
-            with self._flushing:
-                self._flush_locked()
+        if self._commits.durable < self._committed:
+            self._commits.barrier()
 
     @property
     def version(self) -> int:
-        """Grows with every commit."""
-        return self._durable
+        """Grows with every commit that is on disk."""
+        return self._commits.durable
+
+    @property
+    def journal_bytes(self) -> int:
+        """Length of the journal that is being written."""
+        return self._file.length_bytes
 
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until the store has moved on from `version`, or the time is up; returns the version now."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._durable != version, timeout_s)
-            return self._durable
+        with self._commits.changed:
+            self._commits.listeners += 1
+            try:
+                self._commits.changed.wait_for(lambda: self._commits.durable != version, timeout_s)
+            finally:
+                self._commits.listeners -= 1
+            return self._commits.durable
 
     def document(self, name: str, doc_id: int) -> Document | None:
         """One document as it is stored; not to be changed in place."""
@@ -300,6 +355,10 @@ class JournalStorage(Storage):
                 else:
                     table[doc_id] = document
         return table
+
+    def count(self, name: str) -> int:
+        """How many documents a table has."""
+        return len(self.table_now(name)) if self._is_mine() else len(self._tables.get(name, {}))
 
     def add_index(self, name: str, index_name: str, key: Key) -> None:
         """Keep document ids of a table by a key."""
@@ -340,8 +399,14 @@ class JournalStorage(Storage):
 
     def put(self, name: str, doc_id: int, document: Document | None) -> None:
         """Insert, replace or (None) remove one document; in the running transaction or one of its own."""
-        with self.transaction():
+        if self._is_mine():
             self._overlay.setdefault(name, {})[doc_id] = document
+            return
+        with self._owner:
+            self._began_at_undone = self._undone
+            pending = self._commit([(name, doc_id, document)])
+        self._commits.settle(pending)
+        self._fold_when_grown()
 
     def reserve_id(self, name: str) -> int:
         """An id that no document of the table has or had, and nobody else will be given."""
@@ -350,7 +415,7 @@ class JournalStorage(Storage):
             self._next_ids[name] = number + 1
             return number
 
-    # -- TinyDB's seam ----------------------------------------------------------------------------------------------
+    # -- TinyDB's seam --------------------------------------------------------------------------------------------
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         """The whole state, as TinyDB's own code expects it (deep copy)."""
@@ -372,98 +437,9 @@ class JournalStorage(Storage):
 
     def close(self) -> None:
         """Bring everything to the disk and close the files."""
-        with self._flushing:
-            self._flush_locked()
+        self._commits.barrier()
         if self._folding is not None:
             self._folding.join()
+        if not self.failed:
+            self._file.trim()
         self._file.close()
-
-
-class _Changes(MutableMapping[int, Document]):
-    """A table as TinyDB's update functions see it: what they touch is copied first, and found again afterwards."""
-
-    def __init__(self, table: dict[int, Document]) -> None:
-        self._table = table
-        self._touched: dict[int, Document | None] = {}
-
-    def __getitem__(self, doc_id: int) -> Document:
-        if doc_id not in self._touched:
-            self._touched[doc_id] = copy.deepcopy(self._table[doc_id])
-        document = self._touched[doc_id]
-        if document is None:
-            raise KeyError(doc_id)
-        return document
-
-    def __setitem__(self, doc_id: int, document: Document) -> None:
-        self._touched[doc_id] = copy.deepcopy(document)
-
-    def __delitem__(self, doc_id: int) -> None:
-        self[doc_id]
-        self._touched[doc_id] = None
-
-    def __iter__(self) -> Iterator[int]:
-        gone = {i for i, d in self._touched.items() if d is None}
-        return iter([i for i in {**self._table, **self._touched} if i not in gone])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def differences(self) -> Iterator[tuple[int, Document | None]]:
-        """What is not as it was."""
-        return ((i, d) for i, d in self._touched.items() if self._table.get(i) != d)
-
-
-class _View(Mapping[str, Document]):
-    """A table as TinyDB reads it: ids as text, and copies, so that what a reader gets cannot alter the store."""
-
-    def __init__(self, table: dict[int, Document]) -> None:
-        self._table = table
-
-    def __getitem__(self, doc_id: str) -> Document:
-        return copy.deepcopy(self._table[int(doc_id)])
-
-    def __iter__(self) -> Iterator[str]:
-        return (str(doc_id) for doc_id in self._table)
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-
-class JournalTable(Table):
-    """TinyDB's table, reading memory and committing only the documents that changed."""
-
-    default_query_cache_capacity = 0  # the data is in memory; a cache could only be stale
-
-    def _journal(self) -> JournalStorage:
-        assert isinstance(self._storage, JournalStorage)  # noqa: S101  (Database builds no other)
-        return self._storage
-
-    def _read_table(self) -> dict[str, Mapping[str, Any]]:
-        return _View(self._journal().table_now(self.name))  # type: ignore[return-value]  # a mapping is all it needs
-
-    def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
-        storage = self._journal()
-        with storage.transaction():
-            changes = _Changes(storage.table_now(self.name))
-            updater(changes)  # type: ignore[arg-type]  # a mapping that behaves as the dict it wants
-            for doc_id, document in changes.differences():
-                storage.put(self.name, doc_id, document)
-
-    def _get_next_id(self) -> int:
-        return self._journal().reserve_id(self.name)
-
-
-class Database(TinyDB):
-    """A TinyDB whose storage is the journal. Its `storage` has the transactions and indexes."""
-
-    table_class = JournalTable
-
-    def __init__(self, folder: Path, schema: int = 1, disk: Disk | None = None) -> None:
-        super().__init__(folder, schema, disk, storage=JournalStorage)
-
-    @property
-    def journal(self) -> JournalStorage:
-        """The storage, typed."""
-        storage = self.storage
-        assert isinstance(storage, JournalStorage)  # noqa: S101  (built in __init__)
-        return storage

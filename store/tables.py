@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from store.database import Database, Document
+from store.database import Document
 from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
 from store.journal import Disk
@@ -32,6 +32,7 @@ from store.records import (
     Stored,
     Ticket,
 )
+from store.tinydb_tables import Database
 
 SCHEMA = 1
 
@@ -110,7 +111,7 @@ class Shelf(Generic[M]):
         self._parsed.pop(doc_id, None)
 
     def __len__(self) -> int:
-        return len(self._storage.table_now(self._name))
+        return self._storage.count(self._name)
 
 
 class Store:
@@ -160,6 +161,10 @@ class Store:
     def transaction(self) -> AbstractContextManager[None]:
         """Keep all changes made inside, or none."""
         return self._database.journal.transaction()
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Everything read inside belongs to one moment."""
+        return self._database.journal.reading()
 
     @property
     def version(self) -> int:

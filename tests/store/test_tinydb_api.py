@@ -10,7 +10,7 @@ from tinydb import Query, TinyDB
 from tinydb.storages import MemoryStorage
 from tinydb.table import Document
 
-from store.database import Database
+from store.tinydb_tables import Database
 
 
 @pytest.fixture(params=["tinydb in memory", "journal"])
