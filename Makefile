@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup
+.PHONY: check format test demo setup bench-store
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -20,3 +20,6 @@ test:                   ## everything, as CI runs it
 
 demo:                   ## the whole mission, on virtual printers
 	./printroom demo
+
+bench-store: setup      ## durable commits beside SQLite and TinyDB
+	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

@@ -96,6 +96,7 @@ class JournalStorage(Storage):
         self.failed = ""  # why nothing is accepted any more; '' while all is well
         self.is_full = False  # the last commit was refused by the disk
         self._folding: threading.Thread | None = None
+        self._fold_lock = threading.Lock()  # one fold at a time
         self.damage: list[str] = []
         self._open(upgrade)
 
@@ -170,6 +171,10 @@ class JournalStorage(Storage):
 
     def fold(self) -> None:
         """Write the state as a new snapshot and begin a new journal; commits go on meanwhile."""
+        with self._fold_lock:
+            self._fold()
+
+    def _fold(self) -> None:
         generation = self._generation + 1
         new = FrameFile(journal.file_of(self._folder, "journal", generation), self._disk)
         try:

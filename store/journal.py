@@ -15,6 +15,7 @@ frame lie zeros. What else may lie there:
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -35,6 +36,7 @@ _HEAD = struct.Struct(">4sIIQQ")  # magic, payload length, CRC-32 of all behind 
 MAX_FRAME_BYTES = 256 * 1024 * 1024  # a length beyond this is damage, not data
 ALLOCATE_BYTES = 1024 * 1024
 ROWS_PER_FRAME = 100  # of a snapshot: about a millisecond of JSON, so that commits are not kept waiting by the GIL
+_CLEAN_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})  # what was there still is
 _NAME = re.compile(r"^(snapshot|journal)-(\d{8})\.prj$")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -51,12 +53,18 @@ class Disk:
         os.posix_fallocate(fd, offset, length_bytes)
 
     def write(self, fd: int, data: memoryview, offset: int) -> int:
-        """Write some of data at an offset; returns how many bytes were taken."""
-        return os.pwrite(fd, data, offset)
+        """Write some of data at an offset, durably when this returns; returns how many bytes were taken.
 
-    def sync(self, fd: int) -> None:
-        """Bring the file's data and length to the platter."""
-        os.fdatasync(fd)
+        One call for write and fdatasync: with many threads, every call less is a wait for the interpreter less.
+        """
+        try:
+            return os.pwritev(fd, [data], offset, os.RWF_DSYNC)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:  # a file system without it: FUSE, some network shares
+                raise
+            written = os.pwrite(fd, data, offset)
+            os.fdatasync(fd)
+            return written
 
     def truncate(self, fd: int, length_bytes: int) -> None:
         """Cut the file."""
@@ -142,10 +150,10 @@ class FrameFile:
         self._allocated_bytes = length_bytes
 
     def append(self, data: bytes) -> None:
-        """Append whole frames and fsync.
+        """Append whole frames, durably.
 
         Raises:
-            DiskUncertain: fsync failed, or even cutting back did; what the file holds is not known any more.
+            DiskUncertain: the disk failed, or even cutting back did; what the file holds is not known any more.
             OSError: the disk refused, and the file is as it was.
         """
         ends = self.length_bytes + len(data)
@@ -156,17 +164,15 @@ class FrameFile:
                 self._allocated_bytes += room
             self._write(data, self.length_bytes)
         except OSError as error:
+            if error.errno not in _CLEAN_REFUSALS:
+                # After a failed fsync the kernel may have dropped the pages: nothing may be acknowledged any more.
+                raise DiskUncertain(error) from error
             try:
                 self._disk.truncate(self._fd, self.length_bytes)
             except OSError:
                 raise DiskUncertain(error) from error
             self._allocated_bytes = self.length_bytes
             raise
-        try:
-            self._disk.sync(self._fd)
-        except OSError as error:
-            # After a failed fsync the kernel may have dropped the pages: nothing may be acknowledged any more.
-            raise DiskUncertain(error) from error
         self.length_bytes = ends
 
     def _write(self, data: bytes, offset: int) -> None:
