@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     virtual.add_argument("--interface", default="127.0.0.1", help="IP address to listen on and to announce")
     virtual.set_defaults(run=_virtual_printer)
 
+    store = commands.add_parser("store", help="look at, mend or export the store of a stopped Printroom")
+    store.add_argument("action", choices=["check", "repair", "export"])
+    store.add_argument("--data", type=Path, help="the data folder")
+    store.set_defaults(run=_store)
+
     settings = commands.add_parser("settings", help="list every setting")
     settings.set_defaults(run=_settings)
     return parser
@@ -138,6 +143,35 @@ def _virtual_printer(options: argparse.Namespace) -> int:
 
     asyncio.run(until_told())
     return 0
+
+
+def _store(options: argparse.Namespace) -> int:
+    from store import doctor
+
+    root = Settings.load(data=options.data).data
+    if not (root / "store").is_dir():
+        print(f"printroom: there is no store in {root}; name the data folder with --data", file=sys.stderr)
+        return 2
+    if options.action == "export":
+        json.dump(doctor.export(root), sys.stdout, ensure_ascii=False, indent=1)
+        print()
+        return 0
+    kept = None
+    findings = doctor.check(root)
+    if options.action == "repair":
+        findings, kept = doctor.repair(root)
+    print(f"Store in {root}: {findings.commits} commits")
+    for name, count in findings.documents.items():
+        print(f"  {count:8} {name}")
+    for note in findings.notes:
+        print(f"note: {note}")
+    for damage in findings.damage + ([findings.refusal] if findings.refusal else []):
+        print(f"DAMAGE: {damage}")
+    if kept:
+        print(f"Repaired. The files as they were: {kept}")
+    elif findings.is_sound:
+        print("Everything is in order.")
+    return 0 if findings.is_sound or kept else 1
 
 
 def _settings(options: argparse.Namespace) -> int:

@@ -21,6 +21,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from store.housekeeping import Retention
+
 FILE_NAME = "printroom.toml"
 
 
@@ -66,6 +68,12 @@ class Settings(BaseSettings):
     unreachable_limit_s: int = _setting(
         4 * 3600, "a sheet that no printer could take for so long fails, so that the studio hears of it", "s", ge=10
     )
+    min_free_mb: int = _setting(300, "with less room on the disk no new work is taken", "MB", ge=10)
+    archive_after_days: int = _setting(30, "finished tickets move from the store to the archive", "days", ge=1)
+    keep_archive_days: int = _setting(1095, "archived tickets are deleted", "days", ge=31)
+    keep_records_days: int = _setting(
+        180, "records without tickets in the store are deleted, and their uploaded pictures", "days", ge=1
+    )
     log_level: str = _setting("info", "debug, info, warning or error", pattern="^(debug|info|warning|error)$")
 
     @classmethod
@@ -94,6 +102,15 @@ class Settings(BaseSettings):
         file = cls.config_file
         toml = (TomlConfigSettingsSource(settings_cls, file),) if file is not None and file.is_file() else ()
         return init_settings, env_settings, *toml
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept."""
+        return Retention(
+            tickets=timedelta(days=self.archive_after_days),
+            archive=timedelta(days=self.keep_archive_days),
+            records=timedelta(days=self.keep_records_days),
+        )
 
     @property
     def unreachable_limit(self) -> timedelta:

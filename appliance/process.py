@@ -14,6 +14,7 @@ from appliance.config import Settings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.workers import Workers
+from store.housekeeping import Housekeeper
 from store.tables import Store
 from web import Services, create_app
 
@@ -30,17 +31,20 @@ class Process:
             StoreError: the data folder cannot be used; says why.
         """
         self.store = Store(settings.data)
-        for note in self.store.damage:
-            log.error("process.store_damaged", note=note)
         self._stopping = threading.Event()
         render_loop = RenderLoop(
             self.store, Workers(settings.workers), settings.image_roots, settings.max_megapixels * 1_000_000
         )
         self._render = threading.Thread(target=render_loop.run, args=(self._stopping,), name="render", daemon=True)
+        housekeeper = Housekeeper(self.store, settings.retention)
+        self._housekeeping = threading.Thread(
+            target=housekeeper.run, args=(self._stopping,), name="housekeeping", daemon=True
+        )
         self.room = IppRoom(
             self.store, settings.interfaces, settings.discovery, unreachable_limit=settings.unreachable_limit
         )
         self._render.start()
+        self._housekeeping.start()
         self.room.start()
         self.services = Services(
             store=self.store,
@@ -48,6 +52,7 @@ class Process:
             image_roots=settings.image_roots,
             max_image_bytes=settings.max_image_mb * 1_000_000,
             max_streams=settings.threads // 4,
+            min_free_bytes=settings.min_free_mb * 1_000_000,
             is_stopping=self._stopping.is_set,
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
@@ -65,6 +70,7 @@ class Process:
         self._stopping.set()
         self.room.stop()
         self._render.join()
+        self._housekeeping.join()
         self.store.close()
         log.info("process.stopped")
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 from appliance import log
 from appliance.config import Settings
 from appliance.process import Process
+from store.errors import StoreError
 
 _TMPFS = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat file must not wait for a slow SD card)
 
@@ -62,7 +64,11 @@ class Server(BaseApplication):
     def load(self) -> Any:
         """The WSGI application; called in the worker."""
         log.configure(self._settings.log_level)
-        self.process = Process(self._settings)
+        try:
+            self.process = Process(self._settings)
+        except (StoreError, OSError) as error:
+            print(f"printroom: {error}", file=sys.stderr, flush=True)
+            sys.exit(Arbiter.APP_LOAD_ERROR)  # the master ends instead of trying for ever
         return self.process.app()
 
     def _ready(self, worker: Any) -> None:

@@ -19,7 +19,8 @@ class DataFolder:
         self.incoming = self.root / "incoming"  # uploads that are not complete yet
         self.sheets = self.root / "sheets"  # rendered sheets on their way to printers, and their thumbnails
         self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
-        for folder in (self.root, self.store, self.images, self.incoming, self.sheets, self.output):
+        self.archive = self.root / "archive"  # finished tickets by month
+        for folder in (self.root, self.store, self.images, self.incoming, self.sheets, self.output, self.archive):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)  # it may have been there before
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 
 
 class Pending:
@@ -134,7 +135,7 @@ class GroupCommit:
             else:
                 self.durable = max([self.durable, *(pending.number for pending in batch if pending.frame)])
             asleep = [pending for pending in batch if pending.gate is not None]
-            for pending, following in zip(asleep, asleep[1:], strict=False):
+            for pending, following in pairwise(asleep):
                 pending.next_gate = following.gate
             for pending in batch:
                 pending.is_settled = True

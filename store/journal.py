@@ -347,6 +347,21 @@ def load(folder: Path, insists: bool = True) -> State:
     )
 
 
+def salvage(folder: Path) -> State:
+    """Whatever can still be read of a folder that load() refuses: the fullest snapshot, and every whole commit."""
+    state = State(generation=max([0, *generations(folder, "snapshot"), *generations(folder, "journal")]))
+    for _, path in sorted(generations(folder, "snapshot").items()):
+        found = read_snapshot(path, insists=False)
+        if found is not None and len(found[1]) >= len(state.rows):
+            state.header, state.rows = found
+    for _, path in sorted(generations(folder, "journal").items()):
+        report = JournalReport(path)
+        after = int(state.header.get("number", 0)) if not state.journals else state.number
+        report.commits = [frame for frame in frames_in(path.read_bytes()) if frame.number > after]
+        state.journals.append(report)
+    return state
+
+
 def _missing(path: Path) -> str:
     return (
         f"{path} is missing, and later commits build on it. Put it back or restore a backup, or run "

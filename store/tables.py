@@ -7,11 +7,13 @@ with store.transaction():
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from store.archive import Archive
 from store.database import Document
 from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
@@ -33,8 +35,7 @@ from store.records import (
     Ticket,
 )
 from store.tinydb_tables import Database
-
-SCHEMA = 1
+from store.upgrade import SCHEMA, upgrade
 
 M = TypeVar("M", bound=Stored)
 
@@ -126,12 +127,12 @@ class Store:
         self._lock = FolderLock(root)
         try:
             self.folder = DataFolder(root)
-            self._database = Database(self.folder.store, SCHEMA, disk)
+            self._database = Database(self.folder.store, SCHEMA, disk, upgrade)
+            self.archive = Archive(self.folder.archive, disk)
         except BaseException:
             self._lock.release()
             raise
         db = self._database
-        self.damage = db.journal.damage
         self.records = Shelf(db, "records", Record, number=lambda d: (d["kind"], d["number"]))
         self.render_profiles = Shelf(db, "render_profiles", RenderProfile)
         self.render_jobs = Shelf(db, "render_jobs", RenderJob)
@@ -174,6 +175,26 @@ class Store:
     def wait(self, version: int, timeout_s: float) -> int:
         """Sleep until something was committed after `version`, or the time is up; returns the version now."""
         return self._database.journal.wait(version, timeout_s)
+
+    def troubles(self, min_free_bytes: int) -> list[str]:
+        """What is wrong with what the store lies on, in sentences that say what to do; empty while all is well."""
+        journal = self._database.journal
+        kept = self.folder.store / "damaged"
+        found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
+        if journal.failed:
+            found.append(journal.failed)
+        elif not self.has_room(min_free_bytes):
+            free_mb = shutil.disk_usage(self.folder.root).free // 1_000_000
+            found.append(
+                f"The disk is nearly full ({free_mb} MB free): no new records or pictures are taken until there is "
+                "room. What was accepted goes on. Delete old files from the output folder"
+            )
+        return found
+
+    def has_room(self, min_free_bytes: int) -> bool:
+        """Whether there is room, and a disk, for new work; what is accepted needs what is left."""
+        journal = self._database.journal
+        return not journal.failed and shutil.disk_usage(self.folder.root).free >= min_free_bytes
 
     def close(self) -> None:
         """Everything to the disk, and the folder free for another process."""

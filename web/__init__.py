@@ -25,6 +25,7 @@ class Services:
     room: IppRoom
     image_roots: Sequence[Path] = ()
     max_image_bytes: int = 512 * 1024 * 1024
+    min_free_bytes: int = 0  # below it no new work is taken
     max_streams: int = 24  # browsers listening for changes; each holds a thread
     is_stopping: Callable[[], bool] = lambda: False
     first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
@@ -43,7 +44,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         parts: what it works with.
         secret_key: signs the session cookies; kept over restarts so that nobody is logged out by one.
     """
-    from web import auth, clients, errors, events, filters, printers, profiles, render_jobs, sync, tickets
+    from web import auth, clients, errors, events, filters, history, printers, profiles, render_jobs, sync, tickets
 
     app = Flask(__name__)
     app.secret_key = secret_key
@@ -55,7 +56,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
     )
     app.extensions["printroom"] = parts
-    for room in (auth, clients, events, printers, profiles, render_jobs, sync, tickets):
+    for room in (auth, clients, events, history, printers, profiles, render_jobs, sync, tickets):
         app.register_blueprint(room.pages)
     filters.install(app)
     errors.install(app)

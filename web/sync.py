@@ -52,12 +52,25 @@ def _authenticate() -> None:
     g.client = found[0]
 
 
+def _require_room() -> None:
+    """New work is refused at the door when the disk could not carry it to its end."""
+    parts = services()
+    if not parts.store.has_room(parts.min_free_bytes):
+        raise Problem(
+            503,
+            "no-room",
+            "the box's disk is full or failing: nothing was taken",
+            hint="try again later; the panel says what to do about the disk",
+        )
+
+
 # -- pushing ----------------------------------------------------------------------------------------------------
 
 
 @pages.post("/statuses")
 def push_statuses() -> Response:
     """Take a batch of records; each is answered on its own, and kept safe before the answer."""
+    _require_room()
     body = request.get_json(silent=True)
     records = body.get("records") if isinstance(body, dict) else None
     if not isinstance(records, list):
@@ -119,6 +132,7 @@ def has_image(sha256: str) -> Response:
 @pages.put("/images/<sha256>")
 def put_image(sha256: str) -> tuple[Response, int]:
     """Take a picture, streamed to disk and checked against its digest; it appears whole or not at all."""
+    _require_room()
     parts = services()
     request.max_content_length = parts.max_image_bytes
     target = parts.store.folder.image(_checked_digest(sha256))

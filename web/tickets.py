@@ -47,6 +47,7 @@ def _today() -> dict[str, Any]:
         "ended_tickets": [_summary(ticket) for ticket in ended[:RECENT]],
         "printers": printer_rows(),
         "needs_setup": _needs_setup(),
+        "troubles": store.troubles(services().min_free_bytes),
     }
 
 

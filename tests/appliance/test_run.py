@@ -112,3 +112,23 @@ def test_the_reference_client_pushes_a_record_file(tmp_path: Path, appliance: St
     assert pushed.returncode == 0 and json.loads(pushed.stdout)["answer"] == "accepted"
     wrong = run("client", "--url", box.url, "--token", "wrong", "push", str(tmp_path / "record.json"))
     assert wrong.returncode == 1 and "this token is not known here" in wrong.stderr
+
+
+def test_the_store_is_checked_exported_and_mended_from_the_command_line(tmp_path: Path) -> None:
+    import json
+
+    studio = Studio(tmp_path / "data", {})
+    data = ("--data", str(studio.data))
+    sound = run("store", "check", *data)
+    assert sound.returncode == 0 and "Everything is in order." in sound.stdout and "render_jobs" in sound.stdout
+    assert json.loads(run("store", "export", *data).stdout)["printer_pools"]["1"]["name"] == "Lab"
+    for snapshot in (studio.data / "store").glob("snapshot-*"):
+        snapshot.write_bytes(b"rubbish")
+    broken = run("store", "check", *data)
+    assert broken.returncode == 1 and "DAMAGE: no snapshot" in broken.stdout
+    start = run("run", *data, "--http", str(free_port()))
+    assert start.returncode != 0 and "store repair" in start.stderr and "Traceback" not in start.stderr
+    mended = run("store", "repair", *data)
+    assert mended.returncode == 0 and "store-before-repair-" in mended.stdout
+    assert run("store", "check", *data).returncode == 0
+    assert run("store", "check", "--data", str(tmp_path / "nothing")).returncode == 2

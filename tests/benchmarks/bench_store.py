@@ -1,4 +1,4 @@
-"""Durable single-document commits: our store, TinyDB as it ships, SQLite (WAL, synchronous=FULL). One run, side by side.
+"""Durable single-document commits: our store, TinyDB as it ships, SQLite (WAL, synchronous=FULL), side by side.
 
     make bench-store
 

@@ -135,7 +135,7 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         self.database = Database(self.folder)
 
     @property
-    def storage(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def storage(self):  # type: ignore[no-untyped-def]
         return self.database.journal
 
     tables = st.sampled_from(["a", "b"])
@@ -193,9 +193,7 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        state = {
-            (table, i): document for table in ("a", "b") for i, document in self.storage.table_now(table).items()
-        }
+        state = {(table, i): document for table in ("a", "b") for i, document in self.storage.table_now(table).items()}
         assert state == self.model
         for table in ("a", "b"):
             assert self.database.table(table).all() == [d for (t, _), d in state.items() if t == table]

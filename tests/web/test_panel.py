@@ -258,3 +258,31 @@ def test_by_hand_tickets_are_started_and_tickets_canceled_in_the_panel(panel: Fl
     assert store.tickets.get(1).state is TicketState.CANCELED
     answer = panel.post("/tickets/1/start")
     assert answer.status_code == 409 and b"not possible now" in answer.data
+
+
+def test_trouble_with_the_disk_stands_on_top_of_today(panel: FlaskClient, store: Store) -> None:
+    assert b"The box needs you" not in panel.get("/").data
+    panel.application.extensions["printroom"].min_free_bytes = 10**18
+    assert b"The disk is nearly full" in panel.get("/").data
+    store._database.journal.damage = ["journal-00000001.prj: commit 7 cannot be read any more; all others were kept"]
+    assert b"commit 7 cannot be read any more" in panel.get("/").data
+
+
+def test_history_finds_tickets_in_the_store_and_in_the_archive(panel: FlaskClient, store: Store) -> None:
+    from datetime import timedelta
+
+    from store.housekeeping import Housekeeper, Retention
+    from tests.store.test_history import finished
+
+    add_render_job(store)
+    finished(store, "S-old", "Robin Archive")
+    Housekeeper(store, Retention()).loop(NOW + timedelta(days=40))
+    intake.accept(store, push(photo(store), number="S-new"), NOW)
+    page = panel.get("/history/").data.decode()
+    assert "S-old" in page and "S-new" in page
+    page = panel.get("/history/?q=robin").data.decode()
+    assert "S-old" in page and "S-new" not in page
+    month = store.archive.months()[0]
+    assert "Robin Archive" in panel.get(f"/history/{month}/1").data.decode()
+    assert "No ticket has" in panel.get("/history/?q=nobody").data.decode()
+    assert panel.get("/history/2001-01/1").status_code == 404 and panel.get("/history/x/1").status_code == 404

@@ -163,3 +163,33 @@ def test_unknown_pages_and_tickets_answer_in_the_same_shape(desktop: Desktop) ->
     for path in ("/nothing", "/tickets/99"):
         answer = desktop.get(path)
         assert answer.status_code == 404 and set(answer.get_json()["error"]) == {"code", "message", "field", "hint"}
+
+
+def test_a_full_disk_is_said_at_the_door_before_anything_is_taken(desktop: Desktop, store: Store) -> None:
+    desktop.http.application.extensions["printroom"].min_free_bytes = 10**18
+    for answer in (desktop.post("/statuses", {"records": [record(store)]}), desktop.put("/images/" + "0" * 64, b"x")):
+        assert answer.status_code == 503 and answer.headers["Retry-After"]
+        error = answer.get_json()["error"]
+        assert error["code"] == "no-room" and "try again later" in error["hint"]
+    assert len(store.records) == 0 and desktop.get("/changes").status_code == 200
+
+
+def test_a_disk_that_refuses_a_commit_answers_try_later_and_loses_nothing(
+    desktop: Desktop, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from store.journal import Disk
+
+    add_render_job(store)
+    body = {"records": [record(store)]}
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Disk, "write", full)
+        answer = desktop.post("/statuses", body)
+        assert answer.status_code == 503 and "No space left" in answer.get_json()["error"]["message"]
+    assert len(store.records) == 0
+    assert desktop.post("/statuses", body).get_json()["results"][0]["answer"] == "accepted"

@@ -1,0 +1,126 @@
+"""What ages: finished tickets into the archive, archive months and pictures into nothing, by the studio's settings."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from store.archive import ArchivedTicket
+from store.errors import StoreError
+from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS
+from store.tables import Store
+
+log = structlog.get_logger("housekeeping")
+
+EVERY_S = 3600.0
+BATCH = 50  # tickets in one transaction
+UPLOAD_GRACE = timedelta(days=1)  # a picture is uploaded before the record that needs it
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long things are kept."""
+
+    tickets: timedelta = timedelta(days=30)  # in the store, after their end; then in the archive
+    archive: timedelta = timedelta(days=3 * 365)
+    records: timedelta = timedelta(days=180)  # after their last change; and with them their uploaded pictures
+
+
+class Housekeeper:
+    """Ages things, a little at a time."""
+
+    def __init__(self, store: Store, retention: Retention) -> None:
+        self._store, self._retention = store, retention
+
+    def run(self, stopping: threading.Event) -> None:
+        """Look every hour, until told to stop."""
+        while not stopping.is_set():
+            try:
+                self.loop(datetime.now(UTC))
+            except (StoreError, OSError) as error:  # a full disk, say: nothing was lost, and there is a next hour
+                log.error("housekeeping.failed", error=str(error))
+            stopping.wait(EVERY_S)
+
+    def loop(self, now: datetime) -> None:
+        """Age what is due."""
+        while self._archive_some(now - self._retention.tickets):
+            pass
+        for month in self._store.archive.expire(now - self._retention.archive):
+            log.info("archive.expired", month=month)
+        self._forget_records(now - self._retention.records)
+        self._forget_changes(now - self._retention.records)
+        self._delete_pictures(now - UPLOAD_GRACE)
+
+    def _archive_some(self, before: datetime) -> bool:
+        store = self._store
+        due = [
+            ticket
+            for state in ENDED_TICKETS
+            for ticket in store.tickets.by("state", state.value)
+            if ticket.changed_at < before and not self._is_printing(ticket.id)
+        ][:BATCH]
+        if not due:
+            return False
+        whole = [
+            ArchivedTicket(
+                ticket=ticket,
+                instructions=store.instructions.get(ticket.id),
+                sheets=tuple(sheets := store.sheets.by("ticket", ticket.id)),
+                print_jobs=tuple(job for sheet in sheets for job in store.print_jobs.by("sheet", sheet.id)),
+            )
+            for ticket in due
+        ]
+        store.archive.add(whole)
+        with store.transaction():
+            for one in whole:
+                for job in one.print_jobs:
+                    store.print_jobs.remove(job.id)
+                for sheet in one.sheets:
+                    store.sheets.remove(sheet.id)
+                store.instructions.remove(one.ticket.id)
+                store.tickets.remove(one.ticket.id)
+        for one in whole:
+            for sheet in one.sheets:
+                store.folder.sheet(sheet.id).unlink(missing_ok=True)
+                store.folder.thumbnail(sheet.id).unlink(missing_ok=True)
+        log.info("tickets.archived", count=len(whole))
+        return True
+
+    def _is_printing(self, ticket_id: int) -> bool:
+        """A canceled ticket may still have a print job that a printer works on."""
+        sheets = self._store.sheets.by("ticket", ticket_id)
+        return any(
+            job.state in OPEN_PRINT_JOBS for sheet in sheets for job in self._store.print_jobs.by("sheet", sheet.id)
+        )
+
+    def _forget_records(self, before: datetime) -> None:
+        for record in self._store.records.all():
+            if record.changed_at < before:
+                with self._store.transaction():
+                    if not self._store.tickets.by("record", record.id):
+                        self._store.records.remove(record.id)
+                        log.info("record.expired", kind=record.kind.value, number=record.number)
+
+    def _forget_changes(self, before: datetime) -> None:
+        """Changes that every desktop client has taken, and that are old."""
+        taken = min((client.acknowledged for client in self._store.desktop_clients.all()), default=0)
+        with self._store.transaction():
+            for change in self._store.changes.all():
+                if change.id <= taken and change.at < before:
+                    self._store.changes.remove(change.id)
+
+    def _delete_pictures(self, uploaded_before: datetime) -> None:
+        """Uploaded pictures that no record and no open ticket needs."""
+        store = self._store
+        needed = {image.sha256 for record in store.records.all() for image in record.images}
+        needed |= {image.sha256 for frozen in store.instructions.all() for image in frozen.record.images}
+        for path in store.folder.images.glob("*/*"):
+            if path.name not in needed and path.stat().st_mtime < uploaded_before.timestamp():
+                path.unlink()
+                log.info("image.expired", sha256=path.name)
+        for path in store.folder.incoming.iterdir():  # uploads that broke off
+            if path.stat().st_mtime < uploaded_before.timestamp():
+                path.unlink()

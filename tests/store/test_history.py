@@ -1,0 +1,172 @@
+"""What ages: into the archive, findable; out of it; and pictures that nobody needs any more."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+import pytest
+
+from store import intake, outbox, progress
+from store.archive import Archive
+from store.housekeeping import Housekeeper, Retention
+from store.records import DesktopClient, ItemResult, Outcome, PrintJob, Sheet
+from store.sizes import parse_size
+from store.states import PrintJobState, SheetState, TicketState
+from store.tables import Store
+from store.upgrade import upgrade
+from tests.studio import FINISH, NOW, add_render_job, photo, push
+
+DAY = timedelta(days=1)
+RETENTION = Retention(tickets=30 * DAY, archive=365 * DAY, records=180 * DAY)
+
+
+def finished(store: Store, number: str, client: str = "Avery Lindqvist", at: datetime = NOW) -> int:
+    """A record whose ticket has printed one sheet and finished."""
+    receipt = intake.accept(store, push(photo(store), number=number, client_name=client), at)
+    (ticket_id,) = receipt.tickets
+    with store.transaction():
+        ticket = progress.move_ticket(store, store.tickets.get(ticket_id), "start", at)
+        sheet = store.sheets.add(
+            Sheet(
+                ticket_id=ticket_id,
+                profile_id=1,
+                item="1",
+                image="0001.jpg",
+                size=parse_size("4x6"),
+                quantity=1,
+                state=SheetState.PRINTED,
+            )
+        )
+        store.print_jobs.add(
+            PrintJob(
+                sheet_id=sheet.id,
+                ticket_id=ticket_id,
+                printer_id=1,
+                job_name=f"x{sheet.id}",
+                copies=1,
+                state=PrintJobState.COMPLETED,
+                intended_at=at,
+                changed_at=at,
+            )
+        )
+        ticket = progress.move_ticket(store, ticket, "drawn", at)
+        done = ItemResult(item="1", image="0001.jpg", profile="p", outcome=Outcome.DONE, copies=1)
+        progress.end_ticket(store, ticket, (done,), at)
+    store.folder.sheet(sheet.id).write_bytes(b"x")
+    return ticket_id
+
+
+@pytest.fixture
+def studio(store: Store) -> Store:
+    add_render_job(store)
+    return store
+
+
+def test_finished_tickets_move_to_the_archive_with_all_that_was_theirs(studio: Store) -> None:
+    ticket_id = finished(studio, "S-1")
+    intake.accept(studio, push(photo(studio), number="S-2"), NOW)  # waits: stays
+    keeper = Housekeeper(studio, RETENTION)
+    keeper.loop(NOW + 29 * DAY)
+    assert len(studio.tickets) == 2
+    keeper.loop(NOW + 31 * DAY)
+    assert [ticket.number for ticket in studio.tickets.all()] == ["S-2"]
+    assert (len(studio.sheets), len(studio.print_jobs), len(studio.instructions)) == (0, 0, 1)
+    assert not studio.folder.sheet(1).exists()
+    (entry,) = studio.archive.search("s-1", 10)
+    assert (entry.ticket_id, entry.number, entry.state, entry.sheets) == (ticket_id, "S-1", TicketState.FINISHED, 1)
+    found = studio.archive.get(entry.month, ticket_id)
+    assert found is not None and found.ticket.results[0].copies == 1 and found.print_jobs[0].job_name == "x1"
+
+
+def test_search_is_by_number_or_client_newest_first_and_survives_a_lost_index(studio: Store) -> None:
+    for number in range(1, 4):
+        finished(studio, f"S-{number}", "Ødegård" if number == 2 else "Avery", NOW + number * 31 * DAY)
+    Housekeeper(studio, RETENTION).loop(NOW + 200 * DAY)
+    assert [entry.number for entry in studio.archive.search("", 10)] == ["S-3", "S-2", "S-1"]
+    assert [entry.number for entry in studio.archive.search("ødeg", 10)] == ["S-2"]
+    for index in studio.folder.archive.glob("*.index"):
+        index.unlink()
+    assert [entry.number for entry in studio.archive.search("ØDEG", 10)] == ["S-2"]
+    assert studio.archive.search("nobody", 10) == [] and len(studio.archive.search("S-", 2)) == 2
+
+
+def test_a_crash_between_archiving_and_removing_counts_once(studio: Store) -> None:
+    from store.archive import ArchivedTicket
+
+    ticket_id = finished(studio, "S-1")
+    whole = ArchivedTicket(ticket=studio.tickets.get(ticket_id), instructions=studio.instructions.get(ticket_id))
+    studio.archive.add([whole])  # and here the power goes
+    Housekeeper(studio, RETENTION).loop(NOW + 31 * DAY)
+    assert len(studio.archive.search("S-1", 10)) == 1 and len(studio.tickets) == 0
+
+
+def test_a_torn_archive_file_keeps_what_is_whole_and_takes_more(studio: Store) -> None:
+    finished(studio, "S-1")
+    keeper = Housekeeper(studio, RETENTION)
+    keeper.loop(NOW + 31 * DAY)
+    (month,) = studio.archive.months()
+    with (studio.folder.archive / f"{month}.prj").open("ab") as file:
+        file.write(b"\xabPRJ torn in the middle")
+    finished(studio, "S-2")
+    keeper.loop(NOW + 31 * DAY)
+    assert {entry.number for entry in studio.archive.search("", 10)} == {"S-1", "S-2"}
+    again = Archive(studio.folder.archive)
+    assert all(again.get(entry.month, entry.ticket_id) for entry in again.search("", 10))
+
+
+def test_archive_months_expire(studio: Store) -> None:
+    finished(studio, "S-1")
+    keeper = Housekeeper(studio, RETENTION)
+    keeper.loop(NOW + 31 * DAY)
+    keeper.loop(NOW + 360 * DAY)
+    assert len(studio.archive.search("", 10)) == 1
+    keeper.loop(NOW + 420 * DAY)
+    assert studio.archive.search("", 10) == [] and not list(studio.folder.archive.iterdir())
+
+
+def test_a_printer_still_at_work_keeps_a_canceled_ticket_in_the_store(studio: Store) -> None:
+    ticket_id = finished(studio, "S-1")
+    job = studio.print_jobs.get(1)
+    studio.print_jobs.put(job.with_(state=PrintJobState.SENT))
+    Housekeeper(studio, RETENTION).loop(NOW + 31 * DAY)
+    assert studio.tickets.find(ticket_id) is not None
+
+
+def test_records_and_their_pictures_expire_but_not_what_is_needed(studio: Store) -> None:
+    finished(studio, "old")
+    old_picture = studio.folder.image(studio.records.get(1).images[0].sha256 or "")
+    needed = photo(studio, 2)
+    intake.accept(studio, push(needed, number="young"), NOW + 200 * DAY)
+    fresh = photo(studio, 3)  # uploaded, its record is not here yet
+    later = NOW + 220 * DAY
+    for path in (old_picture, studio.folder.image(needed)):
+        os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+    os.utime(studio.folder.image(fresh), (later.timestamp(), later.timestamp()))
+    Housekeeper(studio, RETENTION).loop(later)
+    assert [record.number for record in studio.records.all()] == ["young"]
+    assert not old_picture.exists()
+    assert studio.folder.image(needed).exists() and studio.folder.image(fresh).exists()
+
+
+def test_changes_are_kept_until_every_client_has_taken_them(studio: Store) -> None:
+    clients = [
+        studio.desktop_clients.add(DesktopClient(name=name, token_sha256=name * 64, created_at=NOW)) for name in "ab"
+    ]
+    finished(studio, "S-1")
+    keeper = Housekeeper(studio, RETENTION)
+    outbox.acknowledge(studio, clients[0], 1)
+    keeper.loop(NOW + 200 * DAY)
+    assert [change.status for change in outbox.changes_after(studio, 0)] == [FINISH]
+    outbox.acknowledge(studio, clients[1], 1)
+    keeper.loop(NOW + 200 * DAY)
+    assert outbox.changes_after(studio, 0) == []
+
+
+def test_upgrade_steps_run_in_order_from_where_the_store_is() -> None:
+    tables: dict[str, dict[int, dict[str, object]]] = {"things": {1: {"ran": []}}}
+    steps = {n: (lambda t, n=n: t["things"][1]["ran"].append(n)) for n in (1, 2, 3)}  # type: ignore[misc,attr-defined]
+    upgrade(2, tables, steps, to=4)  # type: ignore[arg-type]
+    assert tables["things"][1]["ran"] == [2, 3]
+    with pytest.raises(KeyError):
+        upgrade(1, tables, {}, to=2)  # type: ignore[arg-type]
