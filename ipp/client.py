@@ -214,7 +214,10 @@ class PrinterClient:
         pyipp's own limit covers connecting, uploading and waiting together, so it is set out of reach; connecting
         has the session's limit, the rest has ours.
         """
-        wire = IPP(self.uri, session=self._http, request_timeout=int(limit_s) + 60)
+        try:
+            wire = IPP(self.uri, session=self._http, request_timeout=int(limit_s) + 60)
+        except ValueError as error:
+            raise PrinterUnreachable(f"'{self.uri}' is not a printer's address: correct it under Printers") from error
         body: Any = head if document is None else _Streamed(head, document)
         try:
             async with asyncio.timeout(limit_s):

@@ -171,7 +171,16 @@ class Sender:
         task = self._carrying.get(print_job.id)
         if task is None or task.done():
             self._carrying = {i: t for i, t in self._carrying.items() if not t.done()}
-            self._carrying[print_job.id] = asyncio.create_task(self._carry_to_the_end(print_job.id))
+            self._carrying[print_job.id] = asyncio.create_task(self._carry_safely(print_job.id))
+
+    async def _carry_safely(self, print_job_id: int) -> None:
+        """Carry; after a surprise (a full disk, a fault of ours) the row's truth is not certain any more."""
+        try:
+            await self._carry_to_the_end(print_job_id)
+        except Exception as error:
+            self._ours.discard(print_job_id)
+            log.exception("print_job.surprise", id=print_job_id, error=repr(error))
+            await asyncio.sleep(LATER_S)
 
     async def _carry_to_the_end(self, print_job_id: int) -> None:
         """Take a print job from wherever its row says it is to its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from ipp.client import Connection, JobRequest
 from ipp.room import IppRoom
 from render.samples import sample_photo
 from store import intake, progress
+from store.errors import StoreUnavailable
 from store.records import Printer, PrinterPool, PrinterState, PrintJob, Sheet, Ticket
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
@@ -306,6 +308,42 @@ def test_died_before_anything_was_sent_it_is_printed_once(
         ends_as(store, TicketState.FINISHED)
     assert len(eve.printed()) == 1
     assert store.print_jobs.get(1).state is PrintJobState.CANCELED
+
+
+@pytest.mark.parametrize(("event", "ends"), [("create", TicketState.FINISHED), ("send", TicketState.HELD)])
+def test_a_disk_that_refuses_a_step_of_the_ledger_prints_nothing_twice(
+    store: Store,
+    pool: PrinterPool,
+    eve_printer: StartEve,
+    monkeypatch: pytest.MonkeyPatch,
+    event: str,
+    ends: TicketState,
+) -> None:
+    """The printer has taken a step that our record could not keep: it is asked before anything else is done."""
+    eve = eve_printer("Eve")
+    add_printer(store, pool, eve.uri)
+    drawn_ticket(store, pool, [1])
+    real_move, refused = progress.move_print_job, []
+
+    def move(store: Store, job: PrintJob, what: str, now: datetime, **changes: Any) -> PrintJob:
+        if what == event and not refused:
+            refused.append(what)
+            raise StoreUnavailable("no space left")
+        return real_move(store, job, what, now, **changes)
+
+    monkeypatch.setattr(progress, "move_print_job", move)
+    with room(store):
+        ends_as(store, ends)
+    assert refused and len(eve.printed()) == 1
+
+
+def test_a_printer_without_an_address_is_unreachable_and_harms_nobody(store: Store, pool: PrinterPool) -> None:
+    printer = add_printer(store, pool, "")
+    drawn_ticket(store, pool, [1])
+    left_behind(store, printer, PrintJobState.SENT, "printroom-1-1-x", 5)
+    with room(store):
+        time.sleep(1)
+        assert store.print_jobs.get(1).state is PrintJobState.SENT
 
 
 def test_a_canceled_ticket_prints_nothing_more(store: Store, pool: PrinterPool, virtual_printer: StartVirtual) -> None:
