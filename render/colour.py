@@ -22,40 +22,56 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def to_srgb(image: Image.Image, name: str) -> Image.Image:
-    """An RGB picture in sRGB, by the embedded profile where there is one.
+class Photo:
+    """A decoded picture in its own colours, and the way from them to sRGB, made once for all its sheets."""
 
-    Relative colorimetric with black-point compensation: in-gamut colours stay, shadows keep their detail.
+    def __init__(self, image: Image.Image, name: str) -> None:
+        """
+        Args:
+            image: decoded and upright; `info` still has the embedded profile.
+            name: for messages.
 
-    Raises:
-        PictureUnreadable: colours whose meaning cannot be known, such as CMYK without a profile.
-    """
-    icc = image.info.get("icc_profile")
-    image = _flattened(image, name)
-    if icc:
+        Raises:
+            PictureUnreadable: colours whose meaning cannot be known, such as CMYK without a profile.
+        """
+        self._icc = image.info.get("icc_profile")
+        self._name = name
+        self.pixels = _flattened(image, name)
+        self._transform: ImageCms.ImageCmsTransform | None = None
+        if not self._icc:
+            if self.pixels.mode == "CMYK":
+                raise PictureUnreadable(f"{name}: CMYK without a colour profile: save it as sRGB, or embed its profile")
+        elif self._icc != srgb_profile():
+            self._transform = self._build()
+
+    def _build(self) -> ImageCms.ImageCmsTransform:
+        """Relative colorimetric with black-point compensation: in-gamut colours stay, shadows keep their detail."""
         try:
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+            return ImageCms.buildTransform(
+                ImageCms.ImageCmsProfile(io.BytesIO(self._icc or b"")),
                 ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+                self.pixels.mode,
+                "RGB",
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                ImageCms.Flags.BLACKPOINTCOMPENSATION,
             )
         except ImageCms.PyCMSError as error:
             raise PictureUnreadable(
-                f"{name}: its colour profile does not work ({error}): save it again with a valid profile, such as sRGB"
+                f"{self._name}: its colour profile does not work ({error}): save it again as sRGB"
             ) from error
-        assert converted is not None  # noqa: S101  (profileToProfile returns None only with inPlace)
-        return converted
-    if image.mode == "CMYK":
-        raise PictureUnreadable(f"{name}: CMYK without a colour profile: save it as sRGB, or embed its profile")
-    return image if image.mode == "RGB" else image.convert("RGB")
+
+    def to_srgb(self, part: Image.Image) -> Image.Image:
+        """A part of the picture (any size, the picture's mode) as RGB in sRGB."""
+        if self._transform is not None:
+            converted = ImageCms.applyTransform(part, self._transform)
+            assert converted is not None  # noqa: S101  (None only with inPlace)
+            return converted
+        return part if part.mode == "RGB" else part.convert("RGB")
 
 
 def _flattened(image: Image.Image, name: str) -> Image.Image:
-    """One of RGB, L or CMYK; transparency laid on white, as it would look on paper."""
-    if image.mode in ("RGB", "L", "CMYK"):
+    """One of RGB, L, CMYK or Lab; transparency laid on white, as it would look on paper."""
+    if image.mode in ("RGB", "L", "CMYK", "LAB"):
         return image
     if image.mode in ("P", "PA", "RGBA", "LA", "La", "RGBa", "1"):
         rgba = image.convert("RGBA")

@@ -1,21 +1,27 @@
-"""Pixels: a picture file and sheet plans in, sheet files out. Runs in worker processes."""
+"""Pixels: a picture file and sheet plans in, sheet files out. Runs in worker processes.
+
+The order of the steps is what makes it quick: a JPEG is decoded no larger than its largest sheet needs, and everything
+that touches every pixel (colour conversion, tones, sharpening) happens after resizing, at the sheet's size.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
-from render import colour
-from render.errors import PictureMissing, PictureUnreadable, RenderError
-from render.plan import Picture, SheetPlan
+from render import colour, tones
+from render.errors import PictureUnreadable
+from render.pictures import opened
+from render.plan import SheetPlan
+from store.records import Colorization, OutputFormat
 
-FORMATS = ("JPEG", "TIFF", "PNG")  # an allow-list: Pillow would sniff more than forty
 THUMBNAIL_PX = 480
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _ORIENTATION_TAG = 0x0112
-Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, and is a setting
 
 
 @dataclass(frozen=True)
@@ -28,28 +34,6 @@ class DrawTask:
     sheets: tuple[tuple[SheetPlan, Path, Path], ...]  # plan, where the sheet goes, where its thumbnail goes
 
 
-@dataclass(frozen=True)
-class MeasureTask:
-    """Look at a picture without decoding it."""
-
-    source: Path
-    name: str
-    max_pixels: int
-
-
-def measure(task: MeasureTask) -> Picture:
-    """The upright size of a picture, and what a person may want to know of it.
-
-    Raises:
-        RenderError: the file is not a picture that can be printed; names it and says why.
-    """
-    with _opened(task.source, task.name, task.max_pixels) as image:
-        turned = image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
-        width, height = image.size[::-1] if turned else image.size
-        flags = () if image.info.get("icc_profile") else (colour.UNTAGGED,)
-        return Picture(width_px=width, height_px=height, flags=flags)
-
-
 def draw(task: DrawTask) -> list[tuple[int, int]]:
     """Draw every sheet of a picture; files appear whole or not at all.
 
@@ -59,27 +43,41 @@ def draw(task: DrawTask) -> list[tuple[int, int]]:
     Raises:
         RenderError: the picture cannot be drawn.
     """
-    with _opened(task.source, task.name, task.max_pixels) as image:
+    with opened(task.source, task.name, task.max_pixels) as image:
+        full_width = image.height if image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED else image.width
         try:
+            if image.format == "JPEG":
+                reduction = max(1, int(min(plan.source_px_per_px for plan, _, _ in task.sheets)))
+                image.draft(None, (image.width // reduction, image.height // reduction))
             image.load()
             upright = ImageOps.exif_transpose(image)
         except (OSError, SyntaxError, ValueError) as error:
             raise PictureUnreadable(
                 f"{task.name}: the file is damaged or not complete ({error}): copy it again"
             ) from error
-        photo = colour.to_srgb(upright, task.name)
-    return [_draw_sheet(photo, plan, target, thumbnail) for plan, target, thumbnail in task.sheets]
+    scale = upright.width / full_width
+    photo = colour.Photo(upright, task.name)
+    return [_draw_sheet(photo, scale, plan, target, thumbnail) for plan, target, thumbnail in task.sheets]
 
 
-def _draw_sheet(photo: Image.Image, plan: SheetPlan, target: Path, thumbnail: Path) -> tuple[int, int]:
-    region, box = _region(photo, plan.source_box)
-    sheet = region.resize((plan.width_px, plan.height_px), Image.Resampling.LANCZOS, box=box)
+def _draw_sheet(photo: colour.Photo, scale: float, plan: SheetPlan, target: Path, thumbnail: Path) -> tuple[int, int]:
+    left, top, right, bottom = (edge * scale for edge in plan.source_box)
+    region, box = _region(photo.pixels, (left, top, right, bottom))
+    shown = region.resize(plan.shown_px, Image.Resampling.LANCZOS, box=box)
+    sheet = photo.to_srgb(shown)
+    sheet = tones.adjusted(sheet, plan.adjustments)
+    sheet = tones.colorized(sheet, plan.colorization or Colorization.COLOUR, plan.tint)
+    sheet = tones.sharpened(sheet, plan.sharpening)
+    if plan.shown_px != (plan.width_px, plan.height_px):
+        framed = Image.new("RGB", (plan.width_px, plan.height_px), plan.border_colour)
+        framed.paste(sheet, ((plan.width_px - sheet.width) // 2, (plan.height_px - sheet.height) // 2))
+        sheet = framed
     small = sheet.copy()
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    _save(small, thumbnail, quality=85, dpi=72)
+    _save(small, thumbnail, OutputFormat.JPEG, quality=85, dpi=72)
     if plan.turn_for_paper and plan.width_px > plan.height_px:
         sheet = sheet.transpose(Image.Transpose.ROTATE_90)
-    _save(sheet, target, quality=plan.jpeg_quality, dpi=plan.dpi)
+    _save(sheet, target, plan.output_format, quality=plan.jpeg_quality, dpi=plan.dpi)
     return sheet.size
 
 
@@ -113,49 +111,16 @@ def _outside(distance: float) -> int:
     return max(0, int(-(-(distance - 1e-3) // 1)))
 
 
-def _save(image: Image.Image, target: Path, quality: int, dpi: int) -> None:
+def _save(image: Image.Image, target: Path, output_format: OutputFormat, quality: int, dpi: int) -> None:
+    how: dict[OutputFormat, dict[str, Any]] = {
+        # 4:4:4: thin red lines on a wedding dress stay thin
+        OutputFormat.JPEG: {"format": "JPEG", "quality": quality, "subsampling": 0},
+        OutputFormat.TIFF: {"format": "TIFF", "compression": "tiff_lzw"},
+        OutputFormat.PNG: {"format": "PNG", "compress_level": 6},
+    }
     temporary = target.with_name(f".{target.name}.part")
     with temporary.open("wb") as file:
-        image.save(
-            file,
-            "JPEG",
-            quality=quality,
-            subsampling=0,  # 4:4:4: thin red lines on a wedding dress stay thin
-            dpi=(dpi, dpi),
-            icc_profile=colour.srgb_profile(),
-        )
+        image.save(file, dpi=(dpi, dpi), icc_profile=colour.srgb_profile(), **how[output_format])
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(target)
-
-
-def _opened(source: Path, name: str, max_pixels: int) -> Image.Image:
-    """Open and check a file without decoding it."""
-    try:
-        if source.stat().st_size == 0:
-            raise PictureUnreadable(f"{name}: the file is empty: copy it again")
-        image = Image.open(source, formats=FORMATS)
-    except FileNotFoundError as error:
-        raise PictureMissing(
-            f"{name}: the file is no longer where it was: put it back and set the status again"
-        ) from error
-    except RenderError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PictureUnreadable(f"{name}: not a picture (JPEG, TIFF or PNG): send the photo itself") from error
-    pixels = image.width * image.height
-    problem = ""
-    if pixels > max_pixels:
-        problem = f"{pixels / 1e6:.0f} megapixels are more than the {max_pixels / 1e6:.0f} that the settings allow"
-    elif _is_deep(image):
-        problem = "more than 8 bits a colour: save it with 8 bits, so that nothing is cut down unseen"
-    if problem:
-        image.close()
-        raise PictureUnreadable(f"{name}: {problem}")
-    return image
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether decoding to 8 bits would lose something. Pillow opens 16-bit RGB as 8-bit RGB without a word."""
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    return image.mode.startswith(("I", "F")) or any("16" in mode or "32" in mode for mode in raw_modes)

@@ -18,8 +18,9 @@ from typing import Any
 import structlog
 
 from render import output
-from render.draw import DrawTask, MeasureTask, draw, measure
+from render.draw import DrawTask, draw
 from render.errors import PictureUnreadable, RenderError
+from render.pictures import MeasureTask, measure
 from render.plan import Picture, SheetPlan, images_used, plan
 from render.sources import locate
 from render.workers import Workers

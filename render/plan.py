@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from render import names
 from render.errors import RenderError, SheetImpossible
 from render.units import UM_PER_INCH, sheet_px
 from store.records import (
+    Adjustments,
+    Colorization,
     Crop,
+    Fit,
     ImageRef,
     Instructions,
     Item,
     ItemResult,
     Model,
     Outcome,
+    OutputFormat,
     RenderProfile,
     Selection,
+    Sharpening,
+    Sizing,
 )
 from store.sizes import PrintSize
 
@@ -44,10 +51,23 @@ class SheetPlan(Model):
     height_px: int
     dpi: int
     source_box: tuple[float, float, float, float]  # upright pixels that fill the sheet; reaches outside for bleed
+    shown_px: tuple[int, int]  # what the source box becomes; smaller than the sheet where there are borders
     turn_for_paper: bool  # turn a wide sheet upright: paper is described that way to printers
     jpeg_quality: int
+    output_format: OutputFormat = OutputFormat.JPEG
+    border_colour: str = "#ffffff"
+    adjustments: Adjustments = Adjustments()
+    colorization: Colorization = Colorization.COLOUR
+    tint: str = "#b09070"
+    sharpening: Sharpening = Sharpening()
     file: str  # below the output folder
     flags: tuple[str, ...] = ()
+
+    @property
+    def source_px_per_px(self) -> float:
+        """How many of the picture's pixels go into one of the sheet's, along an edge."""
+        left, _, right, _ = self.source_box
+        return (right - left) / self.shown_px[0]
 
 
 def plan(
@@ -116,22 +136,16 @@ def _sheet(
     picture: Picture,
     opened_at: datetime,
 ) -> SheetPlan:
-    ordered = profile.size or (item.size if item else None)
-    if ordered is None:  # RenderProfile refuses this; a profile stored by an older version might not have
-        raise SheetImpossible(f"the profile '{profile.name}' has no size for all images: give it one")
-    if 2 * profile.bleed_um > min(ordered.width_um, ordered.height_um):
-        raise SheetImpossible(
-            f"a bleed of {profile.bleed_um / 1000:g} mm is more than half of a {ordered} print: "
-            f"lower it in the profile '{profile.name}'"
-        )
     crop = item.crop if item else None
-    size = _oriented(ordered, crop, picture)
-    box = crop_box(size, crop, picture)
-    width_px, height_px = sheet_px(size.width_um, size.height_um, profile.bleed_um, profile.dpi)
+    if profile.sizing is Sizing.PRINT:
+        frame = _print_frame(profile, item, crop, picture)
+    else:
+        frame = _screen_frame(profile, crop, picture)
     flags = list(picture.flags)
-    effective_dpi = (box[2] - box[0]) * UM_PER_INCH / size.width_um
-    if effective_dpi < FEW_PIXELS_DPI:
-        flags.append(f"only {effective_dpi:.0f} pixels per inch at {size}: the print will look soft")
+    if profile.sizing is Sizing.PRINT and profile.dpi / frame.enlargement < FEW_PIXELS_DPI:
+        # as many source pixels as the print has, at its resolution, divided by how much they are enlarged
+        effective_dpi = profile.dpi / frame.enlargement
+        flags.append(f"only {effective_dpi:.0f} pixels per inch at {frame.size}: the print will look soft")
     values = {
         "kind": instructions.record.kind.value,
         "number": instructions.record.number,
@@ -140,29 +154,97 @@ def _sheet(
         "image": image.stem,
         "item": item.id if item else "",
         "product": item.product if item else "",
-        "size": str(ordered),
+        "size": frame.name,
         "quantity": str(item.quantity if item else 1),
         "profile": profile.name,
         "ticket": str(instructions.id),
         "date": opened_at.date().isoformat(),
     }
     folder = names.fill(profile.folder, values)
-    name = names.fill(profile.file_name, values).rstrip("_- ")
+    file_name = f"{names.fill(profile.file_name, values).rstrip('_- ')}.{profile.output_format.value}"
     return SheetPlan(
         profile_id=profile.id,
         item=item.id if item else "",
         image=image.name,
         quantity=item.quantity if item else 1,
-        size=size,
-        width_px=width_px,
-        height_px=height_px,
+        size=frame.size,
+        width_px=frame.sheet_px[0],
+        height_px=frame.sheet_px[1],
         dpi=profile.dpi,
-        source_box=with_bleed(box, size, profile.bleed_um),
+        source_box=frame.source_box,
+        shown_px=frame.shown_px,
         turn_for_paper=profile.prints,
         jpeg_quality=profile.jpeg_quality,
-        file=f"{folder}/{name}.jpg" if folder else f"{name}.jpg",
+        output_format=profile.output_format,
+        border_colour=profile.border_colour,
+        adjustments=item.adjustments if item else Adjustments(),
+        colorization=profile.colorization or (item.colorization if item else Colorization.COLOUR),
+        tint=profile.tint if profile.colorization else item.tint if item else profile.tint,
+        sharpening=profile.sharpening,
+        file=f"{folder}/{file_name}" if folder else file_name,
         flags=tuple(flags),
     )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the pixels of a sheet come from and go to."""
+
+    size: PrintSize
+    name: str  # of the size, for file names
+    sheet_px: tuple[int, int]
+    source_box: tuple[float, float, float, float]
+    shown_px: tuple[int, int]
+
+    @property
+    def enlargement(self) -> float:
+        """How many pixels of the sheet one of the picture's becomes, along an edge."""
+        left, _, right, _ = self.source_box
+        return self.shown_px[0] / (right - left)
+
+
+def _print_frame(profile: RenderProfile, item: Item | None, crop: Crop | None, picture: Picture) -> Frame:
+    ordered = profile.size or (item.size if item else None)
+    if ordered is None:  # RenderProfile refuses this; a profile stored by an older version might not have
+        raise SheetImpossible(f"the profile '{profile.name}' has no size for all images: give it one")
+    if 2 * profile.bleed_um > min(ordered.width_um, ordered.height_um):
+        raise SheetImpossible(
+            f"a bleed of {profile.bleed_um / 1000:g} mm is more than half of a {ordered} print: "
+            f"lower it in the profile '{profile.name}'"
+        )
+    size = _oriented(ordered, crop, picture)
+    whole_px = sheet_px(size.width_um, size.height_um, profile.bleed_um, profile.dpi)
+    if profile.fit is Fit.FILL:
+        box = with_bleed(crop_box(size, crop, picture), size, profile.bleed_um)
+        return Frame(size, str(ordered), whole_px, box, whole_px)
+    # Borders: all that was chosen is shown inside the trim; the bleed has the border's colour.
+    box = _chosen(crop, picture)
+    width, height = box[2] - box[0], box[3] - box[1]
+    trim_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
+    scale = min(trim_px[0] / width, trim_px[1] / height)
+    shown_px = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Frame(size, str(ordered), whole_px, box, shown_px)
+
+
+def _screen_frame(profile: RenderProfile, crop: Crop | None, picture: Picture) -> Frame:
+    """For files that are looked at on a screen: never enlarged, no bleed."""
+    box = _chosen(crop, picture)
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = 1.0
+    if profile.sizing is Sizing.LONGEST_EDGE:
+        scale = min(1.0, profile.longest_edge_px / max(width, height))
+    pixels = (max(1, round(width * scale)), max(1, round(height * scale)))
+    um = [max(1_000, min(3_000_000, round(side * UM_PER_INCH / profile.dpi))) for side in pixels]
+    return Frame(PrintSize(width_um=um[0], height_um=um[1]), f"{max(pixels)}px", pixels, box, pixels)
+
+
+def _chosen(crop: Crop | None, picture: Picture) -> tuple[float, float, float, float]:
+    """The upright pixels of a crop, of whatever shape; without a crop all of them."""
+    crop = crop or Crop()
+    left, top = crop.left * picture.width_px, crop.top * picture.height_px
+    right = min(float(picture.width_px), left + crop.width * picture.width_px)
+    bottom = min(float(picture.height_px), top + crop.height * picture.height_px)
+    return left, top, right, bottom
 
 
 def _oriented(size: PrintSize, crop: Crop | None, picture: Picture) -> PrintSize:

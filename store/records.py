@@ -62,6 +62,28 @@ class Crop(Model):
         return self
 
 
+class Adjustments(Model):
+    """What the studio changed on a picture's tones; all zero (gamma one) leaves it alone."""
+
+    exposure_ev: float = Field(0.0, ge=-4, le=4, description="stops, in linear light")
+    brightness: float = Field(0.0, ge=-1, le=1, description="added to every tone, -1 to 1")
+    contrast: float = Field(0.0, ge=-1, le=1, description="around middle grey, -1 flat to 1 double")
+    gamma: float = Field(1.0, ge=0.2, le=5, description="above 1 lightens the middle tones")
+    saturation: float = Field(0.0, ge=-1, le=1, description="-1 grey to 1 double")
+
+
+class Colorization(StrEnum):
+    """As what a picture is printed."""
+
+    COLOUR = "colour"
+    BLACK_AND_WHITE = "black & white"
+    SEPIA = "sepia"
+    TINT = "custom tint"
+
+
+HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
 class ImageRef(Model):
     """One picture of a record: uploaded (sha256) or lying under a folder that the box was shown (path)."""
 
@@ -90,6 +112,9 @@ class Item(Model):
     quantity: int = Field(1, ge=1, le=9999, description="how many prints, 1 to 9999")
     crop: Crop | None = Field(None, description="what to show; without it the largest centred area that fits")
     product: str = Field("", max_length=200, description="product name, for people")
+    adjustments: Adjustments = Field(Adjustments(), description="tones, as the studio set them")
+    colorization: Colorization = Field(Colorization.COLOUR, description="colour, black & white, sepia, custom tint")
+    tint: HexColour = Field("#b09070", description="the colour of middle grey under a custom tint")
 
 
 class RecordPush(Model):
@@ -144,12 +169,51 @@ class Selection(StrEnum):
     ALL_IMAGES = "all images"  # every picture of the record, at the profile's size
 
 
+class Sizing(StrEnum):
+    """What decides how large a sheet is."""
+
+    PRINT = "print size"  # the item's trim size, or the profile's
+    LONGEST_EDGE = "longest edge"  # so many pixels, for screens; never enlarged
+    ORIGINAL = "original"  # as many pixels as the picture (or its crop) has
+
+
+class Fit(StrEnum):
+    """What happens to a picture of another shape than its print."""
+
+    FILL = "fill"  # what is too much on one axis is cut away
+    FIT = "fit"  # all of it is shown, with borders
+
+
+class OutputFormat(StrEnum):
+    """Of the sheet files; the value is the file's ending."""
+
+    JPEG = "jpg"
+    TIFF = "tif"
+    PNG = "png"
+
+
+class Sharpening(Model):
+    """An unsharp mask at output size; amount 0 is none."""
+
+    amount_percent: int = Field(0, ge=0, le=500)
+    radius_px: float = Field(1.0, ge=0.1, le=20)
+    threshold: int = Field(2, ge=0, le=255)
+
+
 class RenderProfile(Stored):
     """How to produce."""
 
     name: Name
     selection: Selection = Selection.ITEMS
+    sizing: Sizing = Sizing.PRINT
     size: Size | None = None  # the size for ALL_IMAGES; with ITEMS, overrides the items' own
+    longest_edge_px: int = Field(1200, ge=16, le=20_000)
+    fit: Fit = Fit.FILL
+    border_colour: HexColour = "#ffffff"
+    colorization: Colorization | None = None  # overrides the items'
+    tint: HexColour = "#b09070"
+    sharpening: Sharpening = Sharpening()
+    output_format: OutputFormat = OutputFormat.JPEG
     dpi: int = Field(300, ge=36, le=1200)
     bleed_um: int = Field(0, ge=0, le=25_400)
     jpeg_quality: int = Field(95, ge=60, le=100)
@@ -161,8 +225,12 @@ class RenderProfile(Stored):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.selection is Selection.ALL_IMAGES and self.size is None:
+        if self.selection is Selection.ALL_IMAGES and self.sizing is Sizing.PRINT and self.size is None:
             raise ValueError("a profile for all images needs a size: items have their own, images do not")
+        if self.prints and self.sizing is not Sizing.PRINT:
+            raise ValueError("what is printed needs a print size: a longest edge or the original is for files only")
+        if self.prints and self.output_format is not OutputFormat.JPEG:
+            raise ValueError("what is printed is written as JPEG: choose JPEG, or no printer")
         if self.pool_id is not None and self.printer_id is not None:
             raise ValueError("choose a printer pool or a printer, not both")
         return self

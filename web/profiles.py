@@ -11,10 +11,39 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from render.errors import SheetImpossible
 from render.names import FIELDS, check_template
-from store.records import RenderProfile, Selection
+from store.records import Colorization, Fit, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
 from web import forms, services
 
 pages = Blueprint("profiles", __name__, url_prefix="/profiles")
+
+# What people read for each value, in the order in which they are offered.
+_CHOICES = {
+    "selection": [
+        (Selection.ITEMS.value, "Ordered items"),
+        (Selection.ALL_IMAGES.value, "All images of the record"),
+    ],
+    "sizing": [
+        (Sizing.PRINT.value, "A print size"),
+        (Sizing.LONGEST_EDGE.value, "A longest edge in pixels, for screens"),
+        (Sizing.ORIGINAL.value, "As many pixels as the picture has"),
+    ],
+    "fit": [
+        (Fit.FILL.value, "Fill the print, cutting away what is too much"),
+        (Fit.FIT.value, "Show all of it, with borders"),
+    ],
+    "output_format": [
+        (OutputFormat.JPEG.value, "JPEG"),
+        (OutputFormat.TIFF.value, "TIFF"),
+        (OutputFormat.PNG.value, "PNG"),
+    ],
+    "colorization": [
+        ("", "As ordered"),
+        (Colorization.COLOUR.value, "Colour"),
+        (Colorization.BLACK_AND_WHITE.value, "Black & white"),
+        (Colorization.SEPIA.value, "Sepia"),
+        (Colorization.TINT.value, "A tint of its own"),
+    ],
+}
 
 
 @pages.get("/")
@@ -36,7 +65,7 @@ def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
     store = services().store
     known = store.render_profiles.get(profile_id) if profile_id else None
     if request.method == "GET":
-        return _form(_typed(known or RenderProfile(name="New profile")) if known else {"dpi": "300"}, {}, known)
+        return _form(_typed(known) if known else {}, {}, known)
     profile, errors = _from_form(request.form, profile_id)
     if profile is None:
         return _form(request.form, errors, known), 422
@@ -75,6 +104,16 @@ def _from_form(form: Mapping[str, str], profile_id: int) -> tuple[RenderProfile 
         "pool_id": forms.number_or_none(number) if destination == "pool" else None,
         "printer_id": forms.number_or_none(number) if destination == "printer" else None,
         "media_type": form.get("media_type", "").strip(),
+        "sizing": form.get("sizing") or Sizing.PRINT,
+        "longest_edge_px": form.get("longest_edge_px") or 1200,
+        "fit": form.get("fit") or Fit.FILL,
+        "border_colour": form.get("border_colour") or "#ffffff",
+        "output_format": form.get("output_format") or OutputFormat.JPEG,
+        "colorization": form.get("colorization") or None,
+        "tint": form.get("tint") or "#b09070",
+        "sharpening": {
+            name: form.get(f"sharpening_{name}") or default.default for name, default in Sharpening.model_fields.items()
+        },
     }
     try:
         values["bleed_um"] = int(Decimal(form.get("bleed_mm", "").replace(",", ".") or "0") * 1000)
@@ -104,6 +143,14 @@ def _typed(profile: RenderProfile) -> dict[str, str]:
         "file_name": profile.file_name,
         "destination": destination if profile.prints else "",
         "media_type": profile.media_type,
+        "sizing": profile.sizing.value,
+        "longest_edge_px": str(profile.longest_edge_px),
+        "fit": profile.fit.value,
+        "border_colour": profile.border_colour,
+        "output_format": profile.output_format.value,
+        "colorization": profile.colorization.value if profile.colorization else "",
+        "tint": profile.tint,
+        **{f"sharpening_{name}": f"{value:g}" for name, value in profile.sharpening},
     }
 
 
@@ -112,10 +159,10 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
     defaults = RenderProfile(name="-")
     return render_template(
         "profile_form.html",
-        form={"folder": defaults.folder, "file_name": defaults.file_name, **form},
+        form={**_typed(defaults), "name": "", **form},
         errors=errors,
         known=known,
-        selections=list(Selection),
+        choices=_CHOICES,
         pools=store.printer_pools.all(),
         printers=store.printers.all(),
         fields=FIELDS,

@@ -6,11 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from render import colour
-from render.draw import DrawTask, MeasureTask, draw, measure
+from render.draw import DrawTask, draw
 from render.errors import PictureMissing, PictureUnreadable
+from render.pictures import MeasureTask, measure
 from render.plan import SheetPlan
 from render.samples import sample_photo
 from store.sizes import PrintSize
@@ -63,6 +64,7 @@ def plan_of(box: tuple[float, float, float, float], width_px: int, height_px: in
         height_px=height_px,
         dpi=300,
         source_box=box,
+        shown_px=(width_px, height_px),
         turn_for_paper=turn,
         jpeg_quality=95,
         file="a.jpg",
@@ -131,11 +133,6 @@ def test_dpi_and_profile_are_written_and_chroma_is_not_subsampled(tmp_path: Path
 
 
 def test_an_embedded_profile_is_honoured(tmp_path: Path) -> None:
-    """A Lab file is the plainest proof: its numbers mean nothing without their profile."""
-    lab = ImageCms.createProfile("LAB")
-    srgb = ImageCms.createProfile("sRGB")
-    red = ImageCms.profileToProfile(Image.new("RGB", (60, 60), (200, 40, 40)), srgb, lab, outputMode="LAB")
-    assert red is not None
     swapped = ImageCms.ImageCmsProfile(io.BytesIO(_swapped_primaries()))
     image = Image.new("RGB", (60, 60), (200, 40, 40))
     path = saved(tmp_path, image, icc_profile=swapped.tobytes())
@@ -221,3 +218,57 @@ def test_cmyk_without_a_profile_is_refused_with_what_to_do(tmp_path: Path) -> No
     path = saved(tmp_path, Image.new("CMYK", (60, 60)), "print.jpg")
     with pytest.raises(PictureUnreadable, match="save it as sRGB"):
         drawn(tmp_path, path, plan_of((0, 0, 60, 60), 60, 60))
+
+
+def test_borders_are_round_the_picture_in_their_colour(tmp_path: Path) -> None:
+    plan = plan_of((0, 0, 80, 40), 300, 300).with_(shown_px=(300, 150), border_colour="#000000")
+    sheet = drawn(tmp_path, saved(tmp_path, grid_picture(["RG"])), plan)
+    assert seen(sheet, 2, 4) == ["KK", "RG", "RG", "KK"]
+
+
+@pytest.mark.parametrize(("ending", "pillow_format"), [("jpg", "JPEG"), ("tif", "TIFF"), ("png", "PNG")])
+def test_every_output_format_has_profile_and_dpi(tmp_path: Path, ending: str, pillow_format: str) -> None:
+    plan = plan_of((0, 0, 80, 40), 600, 300).with_(output_format=ending)
+    sheet = drawn(tmp_path, saved(tmp_path, grid_picture(["RG"])), plan)
+    assert (sheet.format, sheet.info["icc_profile"]) == (pillow_format, colour.srgb_profile())
+    assert [round(float(dpi)) for dpi in sheet.info["dpi"]] == [300, 300]
+
+
+def test_item_and_profile_tones_reach_the_sheet(tmp_path: Path) -> None:
+    plan = plan_of((0, 0, 40, 40), 60, 60).with_(colorization="black & white", adjustments={"brightness": 0.1})
+    pixel = drawn(tmp_path, saved(tmp_path, grid_picture(["R"])), plan).getpixel((30, 30))
+    luma = 0.2126 * (200 + 25.5) + 0.7152 * (30 + 25.5) + 0.0722 * (30 + 25.5)
+    assert pixel == pytest.approx((luma, luma, luma), abs=3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_a_scaled_decode_shows_what_a_full_one_shows(tmp_path: Path, orientation: int) -> None:
+    """A JPEG is decoded no larger than needed; its sheet may not differ from one made from all its pixels."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(sample_photo(5, 2400, 1600, orientation))
+    with Image.open(path) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    width, height = upright.size
+    box = (0.13 * width, 0.07 * height, 0.93 * width, 0.87 * height)
+    target = (300, round(300 * height / width))
+    sheet = drawn(tmp_path, path, plan_of(box, *target))
+    whole = upright.resize(target, Image.Resampling.LANCZOS, box=box)
+    lab = [
+        ImageCms.profileToProfile(i, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+        for i in (sheet.convert("RGB"), whole)
+    ]
+    pairs = zip(lab[0].get_flattened_data(), lab[1].get_flattened_data(), strict=True)  # type: ignore[union-attr]
+    differences = [((a[0] - b[0]) * 100 / 255) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2 for a, b in pairs]
+    assert (sum(differences) / len(differences)) ** 0.5 < 2.0  # ΔE*ab, root mean square; JPEG's own loss included
+
+
+def test_a_lab_file_is_read_by_its_profile(tmp_path: Path) -> None:
+    lab = ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(
+        Image.new("RGB", (60, 60), (200, 40, 40)), ImageCms.createProfile("sRGB"), lab, outputMode="LAB"
+    )
+    assert image is not None
+    path = saved(tmp_path, image, "lab.tif", icc_profile=ImageCms.ImageCmsProfile(lab).tobytes())
+    assert drawn(tmp_path, path, plan_of((0, 0, 60, 60), 60, 60)).getpixel((30, 30)) == pytest.approx(
+        (200, 40, 40), abs=4
+    )

@@ -158,3 +158,30 @@ def test_bleed_has_the_scale_of_the_trim(bleed_um: int) -> None:
 
 def test_an_eighth_of_an_inch_is_exact() -> None:
     assert length_px(25_400 // 8, 800) == 100
+
+
+def test_fit_shows_all_of_the_picture_inside_the_trim() -> None:
+    (sheet,), _ = planned(WIDE, {"size": "8x8"}, fit="fit", dpi=100, bleed_um=2_540)
+    assert (sheet.width_px, sheet.height_px) == (820, 820)
+    assert sheet.shown_px == (800, 533) and sheet.source_box == (0, 0, 6000, 4000)
+
+
+def test_a_longest_edge_is_kept_to_and_nothing_is_enlarged() -> None:
+    (small,), _ = planned(WIDE, sizing="longest edge", longest_edge_px=1200, file_name="{image}_{size}")
+    assert (small.width_px, small.height_px, small.file) == (1200, 800, "sessions/S-1/0001_1200px.jpg")
+    (tiny,), _ = planned(Picture(width_px=300, height_px=200), sizing="longest edge", longest_edge_px=1200)
+    assert (tiny.width_px, tiny.height_px) == (300, 200)
+
+
+def test_the_original_has_every_pixel_of_its_crop() -> None:
+    crop = {"left": 0.5, "top": 0.0, "width": 0.5, "height": 1.0}
+    (sheet,), _ = planned(WIDE, {"crop": crop}, sizing="original", output_format="tif")
+    assert (sheet.width_px, sheet.height_px) == (3000, 4000) and sheet.file.endswith(".tif")
+
+
+def test_the_profiles_colorization_is_above_the_items() -> None:
+    item = {"colorization": "sepia", "adjustments": {"contrast": 0.2}}
+    (own,), _ = planned(TALL, item)
+    (forced,), _ = planned(TALL, item, colorization="black & white", sharpening={"amount_percent": 80})
+    assert (own.colorization, own.adjustments.contrast) == ("sepia", 0.2)
+    assert (forced.colorization, forced.sharpening.amount_percent) == ("black & white", 80)

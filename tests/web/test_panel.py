@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from flask import Flask
@@ -119,6 +121,9 @@ def test_a_profile_is_made_changed_and_removed(panel: FlaskClient, store: Store)
         ("file_name", "{nummer}", "there is no field {nummer}"),
         ("name", "", "at least 1 character"),
         ("selection", "all images", "needs a size"),
+        ("longest_edge_px", "3", "greater than or equal to 16"),
+        ("sharpening_amount_percent", "900", "less than or equal to 500"),
+        ("border_colour", "blue", "should match pattern"),
     ],
 )
 def test_a_wrong_field_is_named_and_what_was_typed_is_kept(
@@ -128,6 +133,37 @@ def test_a_wrong_field_is_named_and_what_was_typed_is_kept(
     page = answer.data.decode()
     assert answer.status_code == 422 and words in page and "typed by hand" in page
     assert len(store.render_profiles) == 0
+
+
+def test_every_option_of_a_profile_is_kept_and_shown_again(panel: FlaskClient, store: Store) -> None:
+    options = {
+        "sizing": "longest edge",
+        "longest_edge_px": "1600",
+        "fit": "fit",
+        "border_colour": "#102030",
+        "colorization": "sepia",
+        "tint": "#405060",
+        "sharpening_amount_percent": "120",
+        "sharpening_radius_px": "1.5",
+        "sharpening_threshold": "3",
+        "output_format": "png",
+        "jpeg_quality": "88",
+    }
+    assert panel.post("/profiles/new", data=PROFILE | options).status_code == 302
+    before = store.render_profiles.get(1)
+    assert (before.sharpening.radius_px, before.border_colour, before.output_format) == (1.5, "#102030", "png")
+    page = panel.get("/profiles/1").data.decode()
+    typed = dict(re.findall(r'<input id="(\w+)"[^>]* value="([^"]*)"', page))
+    typed |= dict(re.findall(r'<select id="(\w+)".*?<option value="([^"]*)" selected', page, re.DOTALL))
+    assert panel.post("/profiles/1", data={name: unescape(value) for name, value in typed.items()}).status_code == 302
+    assert store.render_profiles.get(1) == before
+
+
+def test_what_is_printed_is_a_print_in_jpeg(panel: FlaskClient, store: Store) -> None:
+    store.printer_pools.add(PrinterPool(name="Lab"))
+    for field, value, words in [("sizing", "original", "needs a print size"), ("output_format", "png", "as JPEG")]:
+        answer = panel.post("/profiles/new", data=PROFILE | {"destination": "pool:1", field: value})
+        assert answer.status_code == 422 and words in answer.data.decode()
 
 
 def test_a_profile_in_use_is_not_removed_and_says_by_what(panel: FlaskClient, store: Store) -> None:
