@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from render import colour, tones
 from render.errors import PictureUnreadable
 from render.pictures import opened
-from render.plan import SheetPlan
-from store.records import Colorization, OutputFormat
+from render.plan import Placement, SheetPlan
+from store.records import OutputFormat, Sharpening
 
 THUMBNAIL_PX = 480
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -26,52 +26,66 @@ _ORIENTATION_TAG = 0x0112
 
 @dataclass(frozen=True)
 class DrawTask:
-    """All sheets of one picture, so that it is decoded once."""
+    """Sheets that share their pictures, so that each picture is decoded once."""
 
-    source: Path
-    name: str  # the picture's name in the studio, for messages
+    sources: tuple[tuple[str, Path], ...]  # by name in the studio
     max_pixels: int
     sheets: tuple[tuple[SheetPlan, Path, Path], ...]  # plan, where the sheet goes, where its thumbnail goes
 
 
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture's pixels, and how many of them one of the whole picture's pixels is."""
+
+    photo: colour.Photo
+    scale: float
+
+
 def draw(task: DrawTask) -> list[tuple[int, int]]:
-    """Draw every sheet of a picture; files appear whole or not at all.
+    """Draw sheets; files appear whole or not at all.
 
     Returns:
         (width, height) in pixels of each sheet file, in the order of the plans.
 
     Raises:
-        RenderError: the picture cannot be drawn.
+        RenderError: a picture cannot be drawn.
     """
-    with opened(task.source, task.name, task.max_pixels) as image:
+    placements = [placement for plan, _, _ in task.sheets for placement in plan.placements]
+    pictures = {
+        name: _decode(
+            source, name, task.max_pixels, min(one.source_px_per_px for one in placements if one.image == name)
+        )
+        for name, source in task.sources
+    }
+    return [_draw_sheet(pictures, plan, target, thumbnail) for plan, target, thumbnail in task.sheets]
+
+
+def _decode(source: Path, name: str, max_pixels: int, source_px_per_px: float) -> _Decoded:
+    """A picture, upright, with at least as many pixels as its most demanding placement needs."""
+    with opened(source, name, max_pixels) as image:
         full_width = image.height if image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED else image.width
         try:
             if image.format == "JPEG":
-                reduction = max(1, int(min(plan.source_px_per_px for plan, _, _ in task.sheets)))
+                reduction = max(1, int(source_px_per_px))
                 image.draft(None, (image.width // reduction, image.height // reduction))
             image.load()
             upright = ImageOps.exif_transpose(image)
         except (OSError, SyntaxError, ValueError) as error:
-            raise PictureUnreadable(
-                f"{task.name}: the file is damaged or not complete ({error}): copy it again"
-            ) from error
-    scale = upright.width / full_width
-    photo = colour.Photo(upright, task.name)
-    return [_draw_sheet(photo, scale, plan, target, thumbnail) for plan, target, thumbnail in task.sheets]
+            raise PictureUnreadable(f"{name}: the file is damaged or not complete ({error}): copy it again") from error
+    return _Decoded(colour.Photo(upright, name), upright.width / full_width)
 
 
-def _draw_sheet(photo: colour.Photo, scale: float, plan: SheetPlan, target: Path, thumbnail: Path) -> tuple[int, int]:
-    left, top, right, bottom = (edge * scale for edge in plan.source_box)
-    region, box = _region(photo.pixels, (left, top, right, bottom))
-    shown = region.resize(plan.shown_px, Image.Resampling.LANCZOS, box=box)
-    sheet = photo.to_srgb(shown)
-    sheet = tones.adjusted(sheet, plan.adjustments)
-    sheet = tones.colorized(sheet, plan.colorization or Colorization.COLOUR, plan.tint)
-    sheet = tones.sharpened(sheet, plan.sharpening)
-    if plan.shown_px != (plan.width_px, plan.height_px):
-        framed = Image.new("RGB", (plan.width_px, plan.height_px), plan.border_colour)
-        framed.paste(sheet, ((plan.width_px - sheet.width) // 2, (plan.height_px - sheet.height) // 2))
-        sheet = framed
+def _draw_sheet(pictures: dict[str, _Decoded], plan: SheetPlan, target: Path, thumbnail: Path) -> tuple[int, int]:
+    drawn = [(_place(pictures[one.image], one, plan.sharpening), one.at_px) for one in plan.placements]
+    if len(drawn) == 1 and drawn[0][0].size == (plan.width_px, plan.height_px):
+        sheet = drawn[0][0]
+    else:
+        sheet = Image.new("RGB", (plan.width_px, plan.height_px), plan.border_colour)
+        for picture, at_px in drawn:
+            sheet.paste(picture, at_px)
+        pen = ImageDraw.Draw(sheet)
+        for mark in plan.marks_px:
+            pen.line(mark, fill="black", width=1)
     small = sheet.copy()
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS, reducing_gap=3.0)
     _save(small, thumbnail, OutputFormat.JPEG, quality=85, dpi=72)
@@ -79,6 +93,18 @@ def _draw_sheet(photo: colour.Photo, scale: float, plan: SheetPlan, target: Path
         sheet = sheet.transpose(Image.Transpose.ROTATE_90)
     _save(sheet, target, plan.output_format, quality=plan.jpeg_quality, dpi=plan.dpi)
     return sheet.size
+
+
+def _place(picture: _Decoded, placement: Placement, sharpening: Sharpening) -> Image.Image:
+    """One picture as it lies on the sheet."""
+    left, top, right, bottom = (edge * picture.scale for edge in placement.source_box)
+    region, box = _region(picture.photo.pixels, (left, top, right, bottom))
+    shown = region.resize(placement.shown_px, Image.Resampling.LANCZOS, box=box)
+    shown = picture.photo.to_srgb(shown)
+    shown = tones.adjusted(shown, placement.adjustments)
+    shown = tones.colorized(shown, placement.colorization, placement.tint)
+    shown = tones.sharpened(shown, sharpening)
+    return shown.transpose(Image.Transpose.ROTATE_90) if placement.turned else shown
 
 
 def _region(

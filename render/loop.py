@@ -20,8 +20,9 @@ import structlog
 from render import output
 from render.draw import DrawTask, draw
 from render.errors import PictureUnreadable, RenderError
+from render.frames import Picture
 from render.pictures import MeasureTask, measure
-from render.plan import Picture, SheetPlan, images_used, plan
+from render.plan import SheetPlan, images_used, plan
 from render.sources import locate
 from render.workers import Workers
 from store import progress
@@ -123,27 +124,26 @@ class RenderLoop:
         sheets = self._store.sheets.by("ticket", ticket.id)
         if not sheets:
             return self._measure(ticket, now)
-        pictures: dict[str, list[Sheet]] = {}
+        # Sheets of the same pictures are one task, so that each is decoded once.
+        alike: dict[tuple[str, ...], list[tuple[Sheet, SheetPlan]]] = {}
         for sheet in sheets:
             if sheet.state is SheetState.PLANNED and sheet.id not in self._drawing:
-                pictures.setdefault(sheet.image, []).append(sheet)
-        instructions = self._store.instructions.get(ticket.id)
-        for image, wanted in pictures.items():
+                sheet_plan = SheetPlan.model_validate(sheet.plan)
+                alike.setdefault(sheet_plan.images, []).append((sheet, sheet_plan))
+        record = self._store.instructions.get(ticket.id).record
+        folder = self._store.folder
+        for images, wanted in alike.items():
             if len(self._running) >= 2 * self._workers.count:
                 break
+            some = tuple(sheet for sheet, _ in wanted)
             try:
-                source = locate(instructions.record.image(image), self._store.folder, self._roots)
+                sources = tuple((name, locate(record.image(name), folder, self._roots)) for name in images)
             except RenderError as error:
-                self._record_failure(ticket.id, wanted, str(error), now)
+                self._record_failure(ticket.id, some, str(error), now)
                 continue
-            folder = self._store.folder
-            tasks = tuple(
-                (SheetPlan.model_validate(sheet.plan), folder.sheet(sheet.id), folder.thumbnail(sheet.id))
-                for sheet in wanted
-            )
-            task = DrawTask(source, image, self._max_pixels, tasks)
-            self._submit(Work(ticket.id, image, task, tuple(wanted)))
-        return bool(pictures)
+            plans = tuple((one, folder.sheet(sheet.id), folder.thumbnail(sheet.id)) for sheet, one in wanted)
+            self._submit(Work(ticket.id, images[0], DrawTask(sources, self._max_pixels, plans), some))
+        return bool(alike)
 
     def _measure(self, ticket: Ticket, now: datetime) -> bool:
         if ticket.id in self._measured:
@@ -288,6 +288,7 @@ def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan) -> Sheet:
         profile_id=sheet_plan.profile_id,
         item=sheet_plan.item,
         image=sheet_plan.image,
+        lines=sheet_plan.lines,
         size=sheet_plan.size,
         quantity=sheet_plan.quantity,
         state=SheetState.PLANNED,

@@ -24,6 +24,7 @@ FIELDS = {
     "quantity": "how many prints",
     "profile": "the render profile's name",
     "ticket": "the ticket's number",
+    "sheet": "the sheet's number within the profile, 001 and so on",
     "date": "the day the ticket opened, YYYY-MM-DD",
 }
 

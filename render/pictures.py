@@ -9,7 +9,7 @@ from PIL import Image
 
 from render import colour
 from render.errors import PictureMissing, PictureUnreadable, RenderError
-from render.plan import Picture
+from render.frames import Picture
 
 FORMATS = ("JPEG", "TIFF", "PNG", "WEBP")  # an allow-list: Pillow would sniff more than forty
 _ORIENTATION_TAG = 0x0112

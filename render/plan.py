@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from render import names
-from render.errors import RenderError, SheetImpossible
-from render.units import UM_PER_INCH, sheet_px
+from render.errors import RenderError
+from render.frames import Picture, print_frame, screen_frame
+from render.layout import crop_marks, impose
+from render.units import sheet_px
 from store.records import (
     Adjustments,
     Colorization,
-    Crop,
-    Fit,
     ImageRef,
     Instructions,
     Item,
@@ -31,12 +31,23 @@ from store.sizes import PrintSize
 FEW_PIXELS_DPI = 150  # below this a print looks soft at arm's length
 
 
-class Picture(Model):
-    """What is known of a picture without decoding it."""
+class Placement(Model):
+    """One picture on a sheet."""
 
-    width_px: int  # upright, after EXIF orientation
-    height_px: int
-    flags: tuple[str, ...] = ()
+    image: str
+    source_box: tuple[float, float, float, float]  # upright pixels; reaches outside of the picture for bleed
+    shown_px: tuple[int, int]  # what the box becomes, before turning
+    at_px: tuple[int, int]  # where its upper left corner lies on the sheet, after turning
+    turned: bool = False  # a quarter to the left
+    adjustments: Adjustments = Adjustments()
+    colorization: Colorization = Colorization.COLOUR
+    tint: str = "#b09070"
+
+    @property
+    def source_px_per_px(self) -> float:
+        """How many of the picture's pixels go into one of the sheet's, along an edge."""
+        left, _, right, _ = self.source_box
+        return (right - left) / self.shown_px[0]
 
 
 class SheetPlan(Model):
@@ -45,29 +56,26 @@ class SheetPlan(Model):
     profile_id: int
     item: str
     image: str
+    lines: tuple[tuple[str, str], ...] = ()  # (item id, image) of each picture, where there are several
     quantity: int
     size: PrintSize  # trim, in the orientation in which the sheet is drawn
     width_px: int  # of the whole sheet, bleed included, before turning
     height_px: int
     dpi: int
-    source_box: tuple[float, float, float, float]  # upright pixels that fill the sheet; reaches outside for bleed
-    shown_px: tuple[int, int]  # what the source box becomes; smaller than the sheet where there are borders
+    placements: tuple[Placement, ...]  # later ones lie above earlier ones
+    marks_px: tuple[tuple[int, int, int, int], ...] = ()  # crop marks: lines from x, y to x, y
     turn_for_paper: bool  # turn a wide sheet upright: paper is described that way to printers
     jpeg_quality: int
     output_format: OutputFormat = OutputFormat.JPEG
     border_colour: str = "#ffffff"
-    adjustments: Adjustments = Adjustments()
-    colorization: Colorization = Colorization.COLOUR
-    tint: str = "#b09070"
     sharpening: Sharpening = Sharpening()
     file: str  # below the output folder
     flags: tuple[str, ...] = ()
 
     @property
-    def source_px_per_px(self) -> float:
-        """How many of the picture's pixels go into one of the sheet's, along an edge."""
-        left, _, right, _ = self.source_box
-        return (right - left) / self.shown_px[0]
+    def images(self) -> tuple[str, ...]:
+        """The pictures that it needs, each once."""
+        return tuple(dict.fromkeys(placement.image for placement in self.placements))
 
 
 def plan(
@@ -93,22 +101,19 @@ def plan(
             what = "ordered items" if profile.selection is Selection.ITEMS else "images"
             reason = f"the record has no {what} for the profile '{profile.name}': add them and set the status again"
             failures.append(ItemResult(item="", image="", profile=profile.name, outcome=Outcome.FAILED, reason=reason))
+        usable: list[Wanted] = []
         for image, item in wanted:
+            picture = pictures[image.name]
+            if isinstance(picture, RenderError):
+                failures.append(_failure(profile, image, item, picture))
+            else:
+                usable.append(Wanted(image, item, picture))
+        maker = _Maker(instructions, profile, opened_at)
+        for group in _groups(profile, usable):
             try:
-                picture = pictures[image.name]
-                if isinstance(picture, RenderError):
-                    raise picture
-                sheets.append(_sheet(instructions, profile, image, item, picture, opened_at))
+                sheets.append(maker.sheet(group))
             except RenderError as error:
-                failures.append(
-                    ItemResult(
-                        item=item.id if item else "",
-                        image=image.name,
-                        profile=profile.name,
-                        outcome=Outcome.FAILED,
-                        reason=str(error),
-                    )
-                )
+                failures += [_failure(profile, one.image, one.item, error) for one in group]
     return sheets, failures
 
 
@@ -128,153 +133,129 @@ def _select(instructions: Instructions, profile: RenderProfile) -> Iterator[tupl
             yield record.image(item.image), item
 
 
-def _sheet(
-    instructions: Instructions,
-    profile: RenderProfile,
-    image: ImageRef,
-    item: Item | None,
-    picture: Picture,
-    opened_at: datetime,
-) -> SheetPlan:
-    crop = item.crop if item else None
-    if profile.sizing is Sizing.PRINT:
-        frame = _print_frame(profile, item, crop, picture)
-    else:
-        frame = _screen_frame(profile, crop, picture)
-    flags = list(picture.flags)
-    if profile.sizing is Sizing.PRINT and profile.dpi / frame.enlargement < FEW_PIXELS_DPI:
-        # as many source pixels as the print has, at its resolution, divided by how much they are enlarged
-        effective_dpi = profile.dpi / frame.enlargement
-        flags.append(f"only {effective_dpi:.0f} pixels per inch at {frame.size}: the print will look soft")
-    values = {
-        "kind": instructions.record.kind.value,
-        "number": instructions.record.number,
-        "client": instructions.record.client_name,
-        "location": instructions.record.location,
-        "image": image.stem,
-        "item": item.id if item else "",
-        "product": item.product if item else "",
-        "size": frame.name,
-        "quantity": str(item.quantity if item else 1),
-        "profile": profile.name,
-        "ticket": str(instructions.id),
-        "date": opened_at.date().isoformat(),
-    }
-    folder = names.fill(profile.folder, values)
-    file_name = f"{names.fill(profile.file_name, values).rstrip('_- ')}.{profile.output_format.value}"
-    return SheetPlan(
-        profile_id=profile.id,
+@dataclass(frozen=True)
+class Wanted:
+    """A picture that a profile is to render, with the line that ordered it."""
+
+    image: ImageRef
+    item: Item | None
+    picture: Picture
+
+
+def _groups(profile: RenderProfile, usable: list[Wanted]) -> list[list[Wanted]]:
+    """What goes onto each sheet. On a layout of several pictures, each copy of an item takes a cell."""
+    count = profile.layout.images_per_sheet if profile.layout else 1
+    if count == 1:
+        return [[one] for one in usable]
+    copies = [one for one in usable for _ in range(one.item.quantity if one.item else 1)]
+    return [copies[first : first + count] for first in range(0, len(copies), count)]
+
+
+def _failure(profile: RenderProfile, image: ImageRef, item: Item | None, error: RenderError) -> ItemResult:
+    return ItemResult(
         item=item.id if item else "",
         image=image.name,
-        quantity=item.quantity if item else 1,
-        size=frame.size,
-        width_px=frame.sheet_px[0],
-        height_px=frame.sheet_px[1],
-        dpi=profile.dpi,
-        source_box=frame.source_box,
-        shown_px=frame.shown_px,
-        turn_for_paper=profile.prints,
-        jpeg_quality=profile.jpeg_quality,
-        output_format=profile.output_format,
-        border_colour=profile.border_colour,
-        adjustments=item.adjustments if item else Adjustments(),
-        colorization=profile.colorization or (item.colorization if item else Colorization.COLOUR),
-        tint=profile.tint if profile.colorization else item.tint if item else profile.tint,
-        sharpening=profile.sharpening,
-        file=f"{folder}/{file_name}" if folder else file_name,
-        flags=tuple(flags),
+        profile=profile.name,
+        outcome=Outcome.FAILED,
+        reason=str(error),
     )
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where the pixels of a sheet come from and go to."""
+class _Maker:
+    """Makes the sheets of one profile."""
 
-    size: PrintSize
-    name: str  # of the size, for file names
-    sheet_px: tuple[int, int]
-    source_box: tuple[float, float, float, float]
-    shown_px: tuple[int, int]
+    def __init__(self, instructions: Instructions, profile: RenderProfile, opened_at: datetime) -> None:
+        self._instructions, self._profile, self._opened_at = instructions, profile, opened_at
+        self._count = 0
 
-    @property
-    def enlargement(self) -> float:
-        """How many pixels of the sheet one of the picture's becomes, along an edge."""
-        left, _, right, _ = self.source_box
-        return self.shown_px[0] / (right - left)
-
-
-def _print_frame(profile: RenderProfile, item: Item | None, crop: Crop | None, picture: Picture) -> Frame:
-    ordered = profile.size or (item.size if item else None)
-    if ordered is None:  # RenderProfile refuses this; a profile stored by an older version might not have
-        raise SheetImpossible(f"the profile '{profile.name}' has no size for all images: give it one")
-    if 2 * profile.bleed_um > min(ordered.width_um, ordered.height_um):
-        raise SheetImpossible(
-            f"a bleed of {profile.bleed_um / 1000:g} mm is more than half of a {ordered} print: "
-            f"lower it in the profile '{profile.name}'"
+    def sheet(self, group: list[Wanted]) -> SheetPlan:
+        """One sheet with the pictures of a group."""
+        self._count += 1
+        profile, first = self._profile, group[0]
+        flags = list(dict.fromkeys(flag for one in group for flag in one.picture.flags))
+        marks: tuple[tuple[int, int, int, int], ...] = ()
+        if profile.layout is not None:
+            size, size_name = profile.layout.size, str(profile.layout.size)
+            whole_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
+            slots = impose(profile.layout, profile.dpi, [(one.picture, one.item) for one in group])
+            placements = [
+                self._placement(group[slot.wanted], slot.source_box, slot.shown_px, slot.at_px, slot.turned)
+                for slot in slots
+            ]
+            marks = crop_marks(profile.layout, profile.dpi)
+        else:
+            crop = first.item.crop if first.item else None
+            is_print = profile.sizing is Sizing.PRINT
+            frame = (
+                print_frame(profile, first.item, crop, first.picture)
+                if is_print
+                else screen_frame(profile, crop, first.picture)
+            )
+            size, size_name, whole_px = frame.size, frame.name, frame.sheet_px
+            at_px = ((whole_px[0] - frame.shown_px[0]) // 2, (whole_px[1] - frame.shown_px[1]) // 2)
+            placements = [self._placement(first, frame.source_box, frame.shown_px, at_px, False)]
+        worst_dpi = profile.dpi * min(placement.source_px_per_px for placement in placements)
+        if profile.sizing is Sizing.PRINT and worst_dpi < FEW_PIXELS_DPI:
+            flags.append(f"only {worst_dpi:.0f} pixels per inch at {size}: the print will look soft")
+        is_shared = profile.layout is not None and profile.layout.images_per_sheet > 1
+        return SheetPlan(
+            profile_id=profile.id,
+            item=first.item.id if first.item else "",
+            image=first.image.name,
+            lines=tuple((one.item.id if one.item else "", one.image.name) for one in group) if is_shared else (),
+            quantity=first.item.quantity if first.item and not is_shared else 1,
+            size=size,
+            width_px=whole_px[0],
+            height_px=whole_px[1],
+            dpi=profile.dpi,
+            placements=tuple(placements),
+            marks_px=marks,
+            turn_for_paper=profile.prints,
+            jpeg_quality=profile.jpeg_quality,
+            output_format=profile.output_format,
+            border_colour=profile.border_colour,
+            sharpening=profile.sharpening,
+            file=self._file(first, size_name),
+            flags=tuple(flags),
         )
-    size = _oriented(ordered, crop, picture)
-    whole_px = sheet_px(size.width_um, size.height_um, profile.bleed_um, profile.dpi)
-    if profile.fit is Fit.FILL:
-        box = with_bleed(crop_box(size, crop, picture), size, profile.bleed_um)
-        return Frame(size, str(ordered), whole_px, box, whole_px)
-    # Borders: all that was chosen is shown inside the trim; the bleed has the border's colour.
-    box = _chosen(crop, picture)
-    width, height = box[2] - box[0], box[3] - box[1]
-    trim_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
-    scale = min(trim_px[0] / width, trim_px[1] / height)
-    shown_px = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Frame(size, str(ordered), whole_px, box, shown_px)
 
+    def _placement(
+        self,
+        wanted: Wanted,
+        source_box: tuple[float, float, float, float],
+        shown_px: tuple[int, int],
+        at_px: tuple[int, int],
+        turned: bool,
+    ) -> Placement:
+        profile, item = self._profile, wanted.item
+        return Placement(
+            image=wanted.image.name,
+            source_box=source_box,
+            shown_px=shown_px,
+            at_px=at_px,
+            turned=turned,
+            adjustments=item.adjustments if item else Adjustments(),
+            colorization=profile.colorization or (item.colorization if item else Colorization.COLOUR),
+            tint=profile.tint if profile.colorization or item is None else item.tint,
+        )
 
-def _screen_frame(profile: RenderProfile, crop: Crop | None, picture: Picture) -> Frame:
-    """For files that are looked at on a screen: never enlarged, no bleed."""
-    box = _chosen(crop, picture)
-    width, height = box[2] - box[0], box[3] - box[1]
-    scale = 1.0
-    if profile.sizing is Sizing.LONGEST_EDGE:
-        scale = min(1.0, profile.longest_edge_px / max(width, height))
-    pixels = (max(1, round(width * scale)), max(1, round(height * scale)))
-    um = [max(1_000, min(3_000_000, round(side * UM_PER_INCH / profile.dpi))) for side in pixels]
-    return Frame(PrintSize(width_um=um[0], height_um=um[1]), f"{max(pixels)}px", pixels, box, pixels)
-
-
-def _chosen(crop: Crop | None, picture: Picture) -> tuple[float, float, float, float]:
-    """The upright pixels of a crop, of whatever shape; without a crop all of them."""
-    crop = crop or Crop()
-    left, top = crop.left * picture.width_px, crop.top * picture.height_px
-    right = min(float(picture.width_px), left + crop.width * picture.width_px)
-    bottom = min(float(picture.height_px), top + crop.height * picture.height_px)
-    return left, top, right, bottom
-
-
-def _oriented(size: PrintSize, crop: Crop | None, picture: Picture) -> PrintSize:
-    """The size turned to the way of what is shown: a wide picture on 8x10 becomes 10x8."""
-    shown_width = picture.width_px * (crop.width if crop else 1)
-    shown_height = picture.height_px * (crop.height if crop else 1)
-    is_wide, is_wide_shown = size.width_um > size.height_um, shown_width > shown_height
-    return size.turned() if is_wide != is_wide_shown and shown_width != shown_height else size
-
-
-def crop_box(size: PrintSize, crop: Crop | None, picture: Picture) -> tuple[float, float, float, float]:
-    """The upright pixels (left, top, right, bottom) that fill the trim box.
-
-    A crop of another shape than the print keeps its centre and gives up what is too much on one axis, so that
-    nothing is stretched. Without a crop: the largest centred area of the right shape.
-    """
-    crop = crop or Crop()
-    left, top = crop.left * picture.width_px, crop.top * picture.height_px
-    width, height = crop.width * picture.width_px, crop.height * picture.height_px
-    shape = size.width_um / size.height_um
-    new_width, new_height = min(width, height * shape), min(height, width / shape)
-    left, top = left + (width - new_width) / 2, top + (height - new_height) / 2
-    return left, top, left + new_width, top + new_height
-
-
-def with_bleed(
-    box: tuple[float, float, float, float], size: PrintSize, bleed_um: int
-) -> tuple[float, float, float, float]:
-    """A trim's source box, grown by the bleed on each side; it may reach outside of the picture."""
-    left, top, right, bottom = box
-    x = (right - left) * bleed_um / size.width_um
-    y = (bottom - top) * bleed_um / size.height_um
-    return left - x, top - y, right + x, bottom + y
+    def _file(self, first: Wanted, size_name: str) -> str:
+        profile, record, item = self._profile, self._instructions.record, first.item
+        values = {
+            "kind": record.kind.value,
+            "number": record.number,
+            "client": record.client_name,
+            "location": record.location,
+            "image": first.image.stem,
+            "item": item.id if item else "",
+            "product": item.product if item else "",
+            "size": size_name,
+            "quantity": str(item.quantity if item else 1),
+            "profile": profile.name,
+            "ticket": str(self._instructions.id),
+            "date": self._opened_at.date().isoformat(),
+            "sheet": f"{self._count:03d}",
+        }
+        folder = names.fill(profile.folder, values)
+        name = f"{names.fill(profile.file_name, values).rstrip('_- ')}.{profile.output_format.value}"
+        return f"{folder}/{name}" if folder else name

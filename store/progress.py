@@ -153,18 +153,19 @@ def results_of(
                 printer = store.printers.find(print_job.printer_id)
                 printers.append(printer.name if printer else f"printer {print_job.printer_id}")
                 copies += print_job.copies
-        results.append(
-            ItemResult(
-                item=sheet.item,
-                image=sheet.image,
-                profile=profiles[sheet.profile_id].name,
-                outcome=Outcome.DONE if is_done else Outcome.FAILED,
-                reason=sheet.reason,
-                files=(sheet.file,) if sheet.file else (),
-                printers=tuple(printers),
-                copies=copies,
+        for (item, image), cells in Counter(sheet.lines or ((sheet.item, sheet.image),)).items():
+            results.append(
+                ItemResult(
+                    item=item,
+                    image=image,
+                    profile=profiles[sheet.profile_id].name,
+                    outcome=Outcome.DONE if is_done else Outcome.FAILED,
+                    reason=sheet.reason,
+                    files=(sheet.file,) if sheet.file else (),
+                    printers=tuple(printers),
+                    copies=copies * cells,
+                )
             )
-        )
     return tuple(results)
 
 

@@ -192,6 +192,39 @@ class OutputFormat(StrEnum):
     PNG = "png"
 
 
+class Cell(Model):
+    """A place on a layout's sheet, from its upper left corner."""
+
+    left_um: int = Field(ge=0)
+    top_um: int = Field(ge=0)
+    width_um: int = Field(gt=0)
+    height_um: int = Field(gt=0)
+    next_image: bool = False  # takes the next picture; without it, the same as the cell before
+
+
+class LayoutTemplate(Model):
+    """Pictures on one sheet. Lengths in micrometres; cells stay inside the sheet."""
+
+    name: Name
+    size: Size
+    cells: tuple[Cell, ...] = Field(min_length=1, max_length=500)
+    fit: Fit = Fit.FILL
+    turns: bool = True  # a picture may be turned to the way of its cell
+    crop_marks: bool = False
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        for position, cell in enumerate(self.cells):
+            if cell.left_um + cell.width_um > self.size.width_um or cell.top_um + cell.height_um > self.size.height_um:
+                raise ValueError(f"cells[{position}] reaches over the edge of the {self.size} sheet")
+        return self
+
+    @property
+    def images_per_sheet(self) -> int:
+        """How many different pictures a sheet takes."""
+        return max(1, sum(cell.next_image for cell in self.cells) + (not self.cells[0].next_image))
+
+
 class Sharpening(Model):
     """An unsharp mask at output size; amount 0 is none."""
 
@@ -208,6 +241,7 @@ class RenderProfile(Stored):
     sizing: Sizing = Sizing.PRINT
     size: Size | None = None  # the size for ALL_IMAGES; with ITEMS, overrides the items' own
     longest_edge_px: int = Field(1200, ge=16, le=20_000)
+    layout: LayoutTemplate | None = None  # several on one sheet; its size and fit are then the sheet's
     fit: Fit = Fit.FILL
     border_colour: HexColour = "#ffffff"
     colorization: Colorization | None = None  # overrides the items'
@@ -225,10 +259,17 @@ class RenderProfile(Stored):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.selection is Selection.ALL_IMAGES and self.sizing is Sizing.PRINT and self.size is None:
+        if (
+            self.selection is Selection.ALL_IMAGES
+            and self.sizing is Sizing.PRINT
+            and self.size is None
+            and not self.layout
+        ):
             raise ValueError("a profile for all images needs a size: items have their own, images do not")
         if self.prints and self.sizing is not Sizing.PRINT:
             raise ValueError("what is printed needs a print size: a longest edge or the original is for files only")
+        if self.layout is not None and self.sizing is not Sizing.PRINT:
+            raise ValueError("a layout has a print size of its own: choose a print size, or no layout")
         if self.prints and self.output_format is not OutputFormat.JPEG:
             raise ValueError("what is printed is written as JPEG: choose JPEG, or no printer")
         if self.pool_id is not None and self.printer_id is not None:
@@ -365,6 +406,7 @@ class Sheet(Stored):
     profile_id: int
     item: str  # item id, empty for a profile of all images
     image: str
+    lines: tuple[tuple[str, str], ...] = ()  # (item id, image) of every picture on it; empty: the one above
     size: Size  # trim
     quantity: int
     state: SheetState

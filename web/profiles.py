@@ -10,8 +10,9 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from render.errors import SheetImpossible
+from render.layout import READY_MADE
 from render.names import FIELDS, check_template
-from store.records import Colorization, Fit, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
+from store.records import Colorization, Fit, LayoutTemplate, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
 from web import forms, services
 
 pages = Blueprint("profiles", __name__, url_prefix="/profiles")
@@ -106,6 +107,7 @@ def _from_form(form: Mapping[str, str], profile_id: int) -> tuple[RenderProfile 
         "media_type": form.get("media_type", "").strip(),
         "sizing": form.get("sizing") or Sizing.PRINT,
         "longest_edge_px": form.get("longest_edge_px") or 1200,
+        "layout": _layout(form.get("layout", ""), profile_id),
         "fit": form.get("fit") or Fit.FILL,
         "border_colour": form.get("border_colour") or "#ffffff",
         "output_format": form.get("output_format") or OutputFormat.JPEG,
@@ -129,6 +131,14 @@ def _from_form(form: Mapping[str, str], profile_id: int) -> tuple[RenderProfile 
     return (None if errors else profile), errors
 
 
+def _layout(name: str, profile_id: int) -> LayoutTemplate | None:
+    """The ready-made template of that name, or the one that the profile has already."""
+    known = services().store.render_profiles.find(profile_id) if profile_id else None
+    if known is not None and known.layout is not None and known.layout.name == name:
+        return known.layout
+    return READY_MADE.get(name)
+
+
 def _typed(profile: RenderProfile) -> dict[str, str]:
     """A profile as a person would have typed it."""
     destination = f"pool:{profile.pool_id}" if profile.pool_id else f"printer:{profile.printer_id}"
@@ -145,6 +155,7 @@ def _typed(profile: RenderProfile) -> dict[str, str]:
         "media_type": profile.media_type,
         "sizing": profile.sizing.value,
         "longest_edge_px": str(profile.longest_edge_px),
+        "layout": profile.layout.name if profile.layout else "",
         "fit": profile.fit.value,
         "border_colour": profile.border_colour,
         "output_format": profile.output_format.value,
@@ -163,6 +174,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
         errors=errors,
         known=known,
         choices=_CHOICES,
+        layouts=["", *dict.fromkeys([*READY_MADE, *([known.layout.name] if known and known.layout else [])])],
         pools=store.printer_pools.all(),
         printers=store.printers.all(),
         fields=FIELDS,

@@ -12,7 +12,7 @@ from render import colour
 from render.draw import DrawTask, draw
 from render.errors import PictureMissing, PictureUnreadable
 from render.pictures import MeasureTask, measure
-from render.plan import SheetPlan
+from render.plan import Placement, SheetPlan
 from render.samples import sample_photo
 from store.sizes import PrintSize
 
@@ -63,8 +63,7 @@ def plan_of(box: tuple[float, float, float, float], width_px: int, height_px: in
         width_px=width_px,
         height_px=height_px,
         dpi=300,
-        source_box=box,
-        shown_px=(width_px, height_px),
+        placements=(Placement(image="a.jpg", source_box=box, shown_px=(width_px, height_px), at_px=(0, 0)),),
         turn_for_paper=turn,
         jpeg_quality=95,
         file="a.jpg",
@@ -73,7 +72,7 @@ def plan_of(box: tuple[float, float, float, float], width_px: int, height_px: in
 
 def drawn(tmp_path: Path, picture: Path, plan: SheetPlan) -> Image.Image:
     target = tmp_path / "sheet.jpg"
-    sizes = draw(DrawTask(picture, picture.name, MAX_PIXELS, ((plan, target, tmp_path / "thumb.jpg"),)))
+    sizes = draw(DrawTask((("a.jpg", picture),), MAX_PIXELS, ((plan, target, tmp_path / "thumb.jpg"),)))
     image = Image.open(target)
     image.load()
     assert sizes == [image.size]
@@ -221,7 +220,8 @@ def test_cmyk_without_a_profile_is_refused_with_what_to_do(tmp_path: Path) -> No
 
 
 def test_borders_are_round_the_picture_in_their_colour(tmp_path: Path) -> None:
-    plan = plan_of((0, 0, 80, 40), 300, 300).with_(shown_px=(300, 150), border_colour="#000000")
+    placement = Placement(image="a.jpg", source_box=(0, 0, 80, 40), shown_px=(300, 150), at_px=(0, 75))
+    plan = plan_of((0, 0, 80, 40), 300, 300).with_(placements=(placement,), border_colour="#000000")
     sheet = drawn(tmp_path, saved(tmp_path, grid_picture(["RG"])), plan)
     assert seen(sheet, 2, 4) == ["KK", "RG", "RG", "KK"]
 
@@ -235,7 +235,9 @@ def test_every_output_format_has_profile_and_dpi(tmp_path: Path, ending: str, pi
 
 
 def test_item_and_profile_tones_reach_the_sheet(tmp_path: Path) -> None:
-    plan = plan_of((0, 0, 40, 40), 60, 60).with_(colorization="black & white", adjustments={"brightness": 0.1})
+    plan = plan_of((0, 0, 40, 40), 60, 60)
+    placement = plan.placements[0].with_(colorization="black & white", adjustments={"brightness": 0.1})
+    plan = plan.with_(placements=(placement,))
     pixel = drawn(tmp_path, saved(tmp_path, grid_picture(["R"])), plan).getpixel((30, 30))
     luma = 0.2126 * (200 + 25.5) + 0.7152 * (30 + 25.5) + 0.0722 * (30 + 25.5)
     assert pixel == pytest.approx((luma, luma, luma), abs=3)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from render.layout import READY_MADE
 from render.loop import CRASHED, RenderLoop
 from render.samples import sample_photo
 from render.workers import Workers
@@ -72,6 +73,19 @@ def test_one_bad_picture_fails_its_item_and_no_other(store: Store, render: Rende
     assert outcomes["0003.jpg"][0] is Outcome.FAILED and "not a picture" in outcomes["0003.jpg"][1]
     (change,) = store.changes.all()
     assert change.outcome is Outcome.PARTLY
+
+
+def test_every_item_on_a_shared_sheet_has_its_result(store: Store, render: RenderUntil) -> None:
+    layout = READY_MADE["Two different 4x6 on 6x8"]
+    add_render_job(store, layout=layout, folder="{number}", file_name="pair_{sheet}")
+    items = [{"id": str(n), "image": "0001.jpg", "size": "4x6", "quantity": n} for n in (1, 2)]
+    intake.accept(store, push(photo(store), items), NOW)
+    ticket = render(1)
+    assert sorted((result.item, result.files[0]) for result in ticket.results) == [
+        ("1", "S-1/pair_001.jpg"),
+        ("2", "S-1/pair_001.jpg"),
+        ("2", "S-1/pair_002.jpg"),
+    ]
 
 
 def test_a_picture_that_vanished_after_the_push_fails_with_its_name(store: Store, render: RenderUntil) -> None:
@@ -142,7 +156,7 @@ def test_a_picture_that_kills_its_worker_twice_fails_alone(
     real_submit = Workers.submit
 
     def submit(self: Workers, function: Callable[..., object], task: object) -> object:
-        is_poison = getattr(task, "name", "") == "0002.jpg" and function.__name__ == "draw"
+        is_poison = function.__name__ == "draw" and dict(task.sources).keys() == {"0002.jpg"}  # type: ignore[attr-defined]
         return real_submit(self, crash if is_poison else function, task)
 
     monkeypatch.setattr(Workers, "submit", submit)

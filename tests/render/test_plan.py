@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from render.errors import PictureUnreadable
-from render.plan import Picture, SheetPlan, crop_box, plan, with_bleed
+from render.frames import Picture, crop_box, with_bleed
+from render.plan import SheetPlan, plan
 from render.units import length_px, sheet_px
 from store.records import Crop, Instructions, Item, ItemResult, RenderJob, RenderProfile
 from store.sizes import PrintSize, parse_size
@@ -64,19 +65,24 @@ def test_a_wide_picture_turns_the_sheet_and_a_tall_one_does_not() -> None:
 
 def test_without_a_crop_the_largest_centred_area_is_shown() -> None:
     (sheet,), _ = planned(WIDE)
-    assert sheet.source_box == (500, 0, 5500, 4000)
+    assert sheet.placements[0].source_box == (500, 0, 5500, 4000)
 
 
 def test_the_crop_maps_to_the_trim_box_and_bleed_shows_its_neighbourhood() -> None:
     crop = {"left": 0.25, "top": 0.25, "width": 0.5, "height": 0.5}
     (sheet,), _ = planned(Picture(width_px=8000, height_px=10000), {"crop": crop}, bleed_um=25_400)
-    assert sheet.source_box == (1500, 2000, 6500, 8000)  # 4000 × 5000 pixels for 8 × 10 in, 1 in more on each side
+    assert sheet.placements[0].source_box == (
+        1500,
+        2000,
+        6500,
+        8000,
+    )  # 4000 × 5000 pixels for 8 × 10 in, 1 in more on each side
 
 
 def test_a_crop_of_another_shape_keeps_its_centre_and_is_not_stretched() -> None:
     crop = {"left": 0.0, "top": 0.0, "width": 0.5, "height": 1.0}
     (sheet,), _ = planned(WIDE, {"crop": crop})
-    left, top, right, bottom = sheet.source_box
+    left, top, right, bottom = sheet.placements[0].source_box
     assert (right - left) / (bottom - top) == pytest.approx(sheet.size.width_um / sheet.size.height_um)
     assert ((left + right) / 2, (top + bottom) / 2) == (1500, 2000)
 
@@ -163,7 +169,7 @@ def test_an_eighth_of_an_inch_is_exact() -> None:
 def test_fit_shows_all_of_the_picture_inside_the_trim() -> None:
     (sheet,), _ = planned(WIDE, {"size": "8x8"}, fit="fit", dpi=100, bleed_um=2_540)
     assert (sheet.width_px, sheet.height_px) == (820, 820)
-    assert sheet.shown_px == (800, 533) and sheet.source_box == (0, 0, 6000, 4000)
+    assert sheet.placements[0].shown_px == (800, 533) and sheet.placements[0].source_box == (0, 0, 6000, 4000)
 
 
 def test_a_longest_edge_is_kept_to_and_nothing_is_enlarged() -> None:
@@ -183,5 +189,5 @@ def test_the_profiles_colorization_is_above_the_items() -> None:
     item = {"colorization": "sepia", "adjustments": {"contrast": 0.2}}
     (own,), _ = planned(TALL, item)
     (forced,), _ = planned(TALL, item, colorization="black & white", sharpening={"amount_percent": 80})
-    assert (own.colorization, own.adjustments.contrast) == ("sepia", 0.2)
-    assert (forced.colorization, forced.sharpening.amount_percent) == ("black & white", 80)
+    assert (own.placements[0].colorization, own.placements[0].adjustments.contrast) == ("sepia", 0.2)
+    assert (forced.placements[0].colorization, forced.sharpening.amount_percent) == ("black & white", 80)

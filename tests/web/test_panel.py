@@ -159,6 +159,18 @@ def test_every_option_of_a_profile_is_kept_and_shown_again(panel: FlaskClient, s
     assert store.render_profiles.get(1) == before
 
 
+def test_a_ready_made_layout_is_chosen_and_kept(panel: FlaskClient, store: Store) -> None:
+    panel.post("/profiles/new", data=PROFILE | {"layout": "8 wallets on 8x10"})
+    layout = store.render_profiles.get(1).layout
+    assert layout is not None and len(layout.cells) == 8
+    store.render_profiles.put(store.render_profiles.get(1).with_(layout=layout.with_(name="Our own wallets")))
+    assert "Our own wallets" in panel.get("/profiles/1").data.decode()
+    panel.post("/profiles/1", data=PROFILE | {"layout": "Our own wallets"})
+    assert store.render_profiles.get(1).layout == layout.with_(name="Our own wallets")
+    panel.post("/profiles/1", data=PROFILE)
+    assert store.render_profiles.get(1).layout is None
+
+
 def test_what_is_printed_is_a_print_in_jpeg(panel: FlaskClient, store: Store) -> None:
     store.printer_pools.add(PrinterPool(name="Lab"))
     for field, value, words in [("sizing", "original", "needs a print size"), ("output_format", "png", "as JPEG")]:
