@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup bench-store
+.PHONY: check format test demo setup bench-store bench-render
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -23,3 +23,6 @@ demo:                   ## the whole mission, on virtual printers
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py
+
+bench-render: setup     ## drawing beside libvips, ImageMagick (Debian's imagemagick) and plain Pillow
+	PYTHONPATH=. $(PY) tests/benchmarks/bench_render.py
