@@ -28,12 +28,6 @@ class Frame:
     source_box: tuple[float, float, float, float]
     shown_px: tuple[int, int]
 
-    @property
-    def enlargement(self) -> float:
-        """How many pixels of the sheet one of the picture's becomes, along an edge."""
-        left, _, right, _ = self.source_box
-        return self.shown_px[0] / (right - left)
-
 
 def print_frame(profile: RenderProfile, item: Item | None, crop: Crop | None, picture: Picture) -> Frame:
     """For paper: the trim size in the way of the picture, filled or with borders, and bleed.

@@ -201,7 +201,7 @@ class JournalStorage(Storage):
         log.info("store.folded", generation=generation, bytes=self._snapshot_bytes)
 
     def _fold_when_grown(self) -> None:
-        if self._file.length_bytes < max(FOLD_AT_BYTES, self._snapshot_bytes):
+        if self.journal_bytes < max(FOLD_AT_BYTES, self._snapshot_bytes):
             return
         with self._memory:
             if self._folding is not None and self._folding.is_alive():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from render.samples import sample_photo
-from store.records import RecordKind, RecordPush, RenderJob, RenderProfile
+from store.records import Instructions, RecordKind, RecordPush, RenderJob, RenderProfile
 from store.tables import Store
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -60,3 +60,16 @@ def push(digests: list[str] | str, items: list[dict[str, Any]] | None = None, **
         **changes,
     }
     return RecordPush.model_validate(fields)
+
+
+def instructions(record: RecordPush, profile: RenderProfile, ticket_id: int = 1) -> Instructions:
+    """What a ticket freezes: a record under a render job with one profile."""
+    render_job = RenderJob(
+        name="Print sessions",
+        kind=RecordKind.SESSION,
+        select_status=SELECT,
+        profile_ids=(profile.id,),
+        finish_status=FINISH,
+        error_status=ERROR,
+    )
+    return Instructions(id=ticket_id, record=record, render_job=render_job, profiles=(profile,))

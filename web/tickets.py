@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
@@ -24,6 +25,7 @@ OPEN_STATES = (
     TicketState.WAITING,
 )
 SHOWN_SHEETS = 200
+_MIME_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".tif": "image/tiff"}
 
 
 @pages.get("/")
@@ -168,10 +170,13 @@ def answer(sheet_id: int) -> AnyResponse:
 @pages.get("/sheets/<int:sheet_id>.<any(thumb, full):kind>.jpg")
 def picture(sheet_id: int, kind: str) -> Response:
     """A sheet as a picture: small, or as it was drawn."""
-    folder = services().store.folder
-    path = folder.thumbnail(sheet_id) if kind == "thumb" else folder.sheet(sheet_id)
+    store = services().store
+    path = store.folder.thumbnail(sheet_id) if kind == "thumb" else store.folder.sheet(sheet_id)
+    ending = (kind == "full" and Path(store.sheets.get(sheet_id).file).suffix) or ".jpg"
     if not path.is_file():
         abort(404, "this sheet has not been drawn, or its picture has expired")
-    response = send_file(path, mimetype="image/jpeg", max_age=3600)
+    # Browsers do not show TIFF: it is downloaded under its own name.
+    name = f"sheet-{sheet_id}{ending}"
+    response = send_file(path, _MIME_TYPES[ending], ending == ".tif", download_name=name, max_age=3600)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response

@@ -16,9 +16,9 @@ from render.draw import DrawTask, draw
 from render.frames import Picture
 from render.layout import READY_MADE, crop_marks, grid, impose
 from render.plan import SheetPlan, plan
-from store.records import Cell, Instructions, LayoutTemplate, RenderJob, RenderProfile
+from store.records import Cell, LayoutTemplate, RenderProfile
 from tests.render.test_draw import MAX_PIXELS, grid_picture, seen
-from tests.studio import ERROR, FINISH, NOW, SELECT, push
+from tests.studio import NOW, instructions, push
 
 TALL, WIDE = Picture(width_px=2500, height_px=3500), Picture(width_px=3500, height_px=2500)
 
@@ -30,17 +30,9 @@ def planned(
     if quantities is not None:
         items = [item.with_(quantity=n) for item, n in zip(record.items, quantities, strict=True)]
         record = record.with_(items=tuple(items))
-    render_job = RenderJob(
-        name="j",
-        kind="session",
-        select_status=SELECT,
-        profile_ids=(1,),
-        finish_status=FINISH,
-        error_status=ERROR,  # type: ignore[arg-type]
-    )
     made = RenderProfile(id=1, name="Lab", layout=layout, **{"dpi": 100, "file_name": "{image}_{sheet}", **profile})
     known = {image.name: picture for image, picture in zip(record.images, pictures, strict=True)}
-    sheets, failures = plan(Instructions(id=1, record=record, render_job=render_job, profiles=(made,)), known, NOW)
+    sheets, failures = plan(instructions(record, made), known, NOW)
     assert failures == []
     return sheets
 

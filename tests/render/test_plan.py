@@ -12,9 +12,9 @@ from render.errors import PictureUnreadable
 from render.frames import Picture, crop_box, with_bleed
 from render.plan import SheetPlan, plan
 from render.units import length_px, sheet_px
-from store.records import Crop, Instructions, Item, ItemResult, RenderJob, RenderProfile
+from store.records import Crop, ItemResult, RenderProfile
 from store.sizes import PrintSize, parse_size
-from tests.studio import ERROR, FINISH, NOW, SELECT, push
+from tests.studio import NOW, instructions, push
 
 WIDE = Picture(width_px=6000, height_px=4000)
 TALL = Picture(width_px=4000, height_px=6000)
@@ -24,21 +24,8 @@ def planned(
     picture: Picture | PictureUnreadable, item: dict[str, Any] | None = None, **profile: Any
 ) -> tuple[list[SheetPlan], list[ItemResult]]:
     items = [{"id": "7", "image": "0001.jpg", "size": "8x10", **(item or {})}]
-    render_job = RenderJob(
-        name="j",
-        kind="session",
-        select_status=SELECT,
-        profile_ids=(1,),
-        finish_status=FINISH,
-        error_status=ERROR,  # type: ignore[arg-type]
-    )
-    instructions = Instructions(
-        id=3,
-        record=push("0" * 64, items),
-        render_job=render_job,
-        profiles=(RenderProfile(id=1, name="Lab", **profile),),
-    )
-    return plan(instructions, {"0001.jpg": picture}, NOW)
+    frozen = instructions(push("0" * 64, items), RenderProfile(id=1, name="Lab", **profile), ticket_id=3)
+    return plan(frozen, {"0001.jpg": picture}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +90,7 @@ def test_a_bleed_larger_than_the_print_fails_the_item() -> None:
 
 
 def test_a_record_without_items_says_so() -> None:
-    render_job = RenderJob(
-        name="j",
-        kind="session",
-        select_status=SELECT,
-        profile_ids=(1,),
-        finish_status=FINISH,
-        error_status=ERROR,  # type: ignore[arg-type]
-    )
-    profile = RenderProfile(id=1, name="Lab")
-    sheets, (failure,) = plan(
-        Instructions(id=1, record=push([], []), render_job=render_job, profiles=(profile,)), {}, NOW
-    )
+    sheets, (failure,) = plan(instructions(push([], []), RenderProfile(id=1, name="Lab")), {}, NOW)
     assert sheets == [] and "no ordered items for the profile 'Lab'" in failure.reason
 
 
@@ -159,7 +135,6 @@ def test_bleed_has_the_scale_of_the_trim(bleed_um: int) -> None:
     left, top, right, bottom = with_bleed((100, 100, 900, 1100), size, bleed_um)
     assert (right - left) / 800 == pytest.approx((size.width_um + 2 * bleed_um) / size.width_um)
     assert (bottom - top) / 1000 == pytest.approx((size.height_um + 2 * bleed_um) / size.height_um)
-    assert Item  # the model whose crop this is
 
 
 def test_an_eighth_of_an_inch_is_exact() -> None:

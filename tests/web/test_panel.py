@@ -275,6 +275,16 @@ def test_a_ticket_shows_its_sheets_its_instructions_and_its_way(panel: FlaskClie
     assert panel.get("/tickets/2").status_code == 404
 
 
+@pytest.mark.parametrize(("ending", "mime"), [("png", "image/png"), ("tif", "image/tiff")])
+def test_a_sheet_is_handed_out_as_what_it_is(panel: FlaskClient, store: Store, ending: str, mime: str) -> None:
+    drawn_ticket(store, store.printer_pools.add(PrinterPool(name="Lab")), [1])
+    store.sheets.put(store.sheets.get(1).with_(file=f"a.{ending}"))
+    with panel.get("/sheets/1.full.jpg") as picture:
+        assert picture.mimetype == mime
+        assert ("attachment" in picture.headers["Content-Disposition"]) == (ending == "tif")
+    assert panel.get("/sheets/99.full.jpg").status_code == 404
+
+
 def test_names_from_outside_are_shown_as_text(panel: FlaskClient, store: Store) -> None:
     add_render_job(store)
     intake.accept(store, push(photo(store), client_name="<script>alert(1)</script>"), NOW)
