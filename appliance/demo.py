@@ -20,14 +20,9 @@ from typing import Any
 
 from appliance.desktop_client import DesktopClient
 from render.samples import sample_photo
-from store.records import (
-    Person,
-    Printer,
-    PrinterPool,
-    RecordKind,
-    RenderJob,
-    RenderProfile,
-)
+from store.profiles import RenderProfile
+from store.pushed import RecordKind
+from store.records import Person, Printer, PrinterPool, RenderJob
 from store.tables import Store
 from web.auth import hash_password
 from web.clients import new_client

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus, RenderProfile
+from store.profiles import RenderProfile
+from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus
 from store.sizes import PrintSize
 
 MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops

@@ -17,7 +17,7 @@ from render import colour, tones
 from render.errors import PictureUnreadable
 from render.pictures import opened
 from render.plan import Placement, SheetPlan
-from store.records import OutputFormat, Sharpening
+from store.profiles import OutputFormat, Sharpening
 
 THUMBNAIL_PX = 480
 # Pixels are averaged down by whole numbers as long as this much is left for the good filter to do. The difference to

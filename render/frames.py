@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from render.errors import SheetImpossible
 from render.units import UM_PER_INCH, sheet_px
-from store.records import Crop, Fit, Item, Model, RenderProfile, Sizing
+from store.model import Model
+from store.profiles import Fit, RenderProfile, Sizing
+from store.pushed import Crop, Item
 from store.sizes import PrintSize
 
 

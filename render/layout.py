@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from render.frames import Picture, chosen, crop_box, oriented
 from render.units import length_px
-from store.records import Cell, Fit, Item, LayoutTemplate
+from store.profiles import Cell, Fit, LayoutTemplate
+from store.pushed import Item
 from store.sizes import PrintSize, parse_size
 
 MARK_UM = 3_000  # length of a crop mark

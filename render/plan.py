@@ -11,21 +11,10 @@ from render.errors import RenderError
 from render.frames import Picture, print_frame, screen_frame
 from render.layout import crop_marks, impose
 from render.units import sheet_px
-from store.records import (
-    Adjustments,
-    Colorization,
-    ImageRef,
-    Instructions,
-    Item,
-    ItemResult,
-    Model,
-    Outcome,
-    OutputFormat,
-    RenderProfile,
-    Selection,
-    Sharpening,
-    Sizing,
-)
+from store.model import Model
+from store.profiles import OutputFormat, RenderProfile, Selection, Sharpening, Sizing
+from store.pushed import Adjustments, Colorization, ImageRef, Item
+from store.records import Instructions, ItemResult, Outcome
 from store.sizes import PrintSize
 
 FEW_PIXELS_DPI = 150  # below this a print looks soft at arm's length

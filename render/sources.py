@@ -7,7 +7,7 @@ from pathlib import Path
 
 from render.errors import PictureMissing
 from store.folder import DataFolder
-from store.records import ImageRef
+from store.pushed import ImageRef
 
 
 def locate(image: ImageRef, folder: DataFolder, roots: Sequence[Path]) -> Path:

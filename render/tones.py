@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from PIL import Image, ImageFilter
 
-from store.records import Adjustments, Colorization, Sharpening
+from store.profiles import Sharpening
+from store.pushed import Adjustments, Colorization
 
 SEPIA = (172, 142, 110)  # the colour that middle grey gets; paper white stays white and black black
 _LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709, the primaries of sRGB

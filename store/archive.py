@@ -15,7 +15,9 @@ from typing import Any
 
 from store import journal
 from store.journal import Disk, FrameFile
-from store.records import Instructions, Model, PrintJob, RecordKind, Sheet, Ticket
+from store.model import Model
+from store.pushed import RecordKind
+from store.records import Instructions, PrintJob, Sheet, Ticket
 from store.states import TicketState
 
 _MONTH = re.compile(r"^(\d{4}-\d{2})\.prj$")

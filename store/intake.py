@@ -11,16 +11,9 @@ from enum import StrEnum
 
 import structlog
 
-from store.records import (
-    Instructions,
-    Model,
-    Moment,
-    Record,
-    RecordKind,
-    RecordPush,
-    RenderJob,
-    Ticket,
-)
+from store.model import Model
+from store.pushed import RecordKind, RecordPush
+from store.records import Instructions, Moment, Record, RenderJob, Ticket
 from store.states import TicketState
 from store.tables import Store
 

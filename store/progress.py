@@ -12,16 +12,7 @@ from typing import Any
 import structlog
 
 from store import states
-from store.records import (
-    Change,
-    Instructions,
-    ItemResult,
-    Moment,
-    Outcome,
-    PrintJob,
-    Sheet,
-    Ticket,
-)
+from store.records import Change, Instructions, ItemResult, Moment, Outcome, PrintJob, Sheet, Ticket
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 

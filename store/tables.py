@@ -18,6 +18,8 @@ from store.database import Document
 from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
 from store.journal import Disk
+from store.model import Stored
+from store.profiles import RenderProfile
 from store.records import (
     Change,
     DesktopClient,
@@ -29,9 +31,7 @@ from store.records import (
     PrintJob,
     Record,
     RenderJob,
-    RenderProfile,
     Sheet,
-    Stored,
     Ticket,
 )
 from store.tinydb_tables import Database

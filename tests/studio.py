@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from render.samples import sample_photo
-from store.records import Instructions, RecordKind, RecordPush, RenderJob, RenderProfile
+from store.profiles import RenderProfile
+from store.pushed import RecordKind, RecordPush
+from store.records import Instructions, RenderJob
 from store.tables import Store
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)

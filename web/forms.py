@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from store.records import Stored
+from store.model import Stored
 from store.sizes import parse_size
 
 M = TypeVar("M", bound=Stored)

@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from render.errors import SheetImpossible
 from render.layout import READY_MADE
 from render.names import FIELDS, check_template
-from store.records import Colorization, Fit, LayoutTemplate, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
+from store.profiles import Fit, LayoutTemplate, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
+from store.pushed import Colorization
 from web import forms, services
 
 pages = Blueprint("profiles", __name__, url_prefix="/profiles")

@@ -9,7 +9,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from store.records import RecordKind, RenderJob, Timing
+from store.pushed import RecordKind
+from store.records import RenderJob, Timing
 from web import forms, services
 
 pages = Blueprint("render_jobs", __name__, url_prefix="/render-jobs")

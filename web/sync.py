@@ -22,7 +22,8 @@ from render.errors import PictureMissing
 from render.sources import locate
 from store import intake, outbox
 from store.folder import DataFolder
-from store.records import DesktopClient, RecordPush
+from store.pushed import RecordPush
+from store.records import DesktopClient
 from web import services
 from web.errors import Problem, problems_of
 

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from appliance.desktop_client import DesktopClient
-from store.records import Person, Printer, PrinterPool, RecordKind, RenderJob, RenderProfile
+from store.profiles import RenderProfile
+from store.pushed import RecordKind
+from store.records import Person, Printer, PrinterPool, RenderJob
 from store.tables import Store
 from tests.lab import REPOSITORY, free_port, until
 from tests.studio import ERROR, FINISH, SELECT

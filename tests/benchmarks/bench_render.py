@@ -77,7 +77,9 @@ def work_ours(task: str, source: Path, out: Path) -> None:
     from render.frames import Picture
     from render.layout import READY_MADE
     from render.plan import plan
-    from store.records import Instructions, RecordPush, RenderJob, RenderProfile, Sharpening
+    from store.profiles import RenderProfile, Sharpening
+    from store.pushed import RecordPush
+    from store.records import Instructions, RenderJob
     from tests.studio import ERROR, FINISH, NOW, SELECT
 
     sharp = Sharpening(amount_percent=80, radius_px=1.0, threshold=2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ipp.pool import Allocation, Member, Waiting, allocate
-from store.records import Printer, PrinterPool, PrinterState, PrinterStatus, RenderProfile
+from store.profiles import RenderProfile
+from store.records import Printer, PrinterPool, PrinterState, PrinterStatus
 from store.sizes import parse_size
 from tests.studio import NOW
 

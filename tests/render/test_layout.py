@@ -16,7 +16,7 @@ from render.draw import DrawTask, draw
 from render.frames import Picture
 from render.layout import READY_MADE, crop_marks, grid, impose
 from render.plan import SheetPlan, plan
-from store.records import Cell, LayoutTemplate, RenderProfile
+from store.profiles import Cell, LayoutTemplate, RenderProfile
 from tests.render.test_draw import MAX_PIXELS, grid_picture, seen
 from tests.studio import NOW, instructions, push
 

@@ -12,7 +12,9 @@ from render.errors import PictureUnreadable
 from render.frames import Picture, crop_box, with_bleed
 from render.plan import SheetPlan, plan
 from render.units import length_px, sheet_px
-from store.records import Crop, ItemResult, RenderProfile
+from store.profiles import RenderProfile
+from store.pushed import Crop
+from store.records import ItemResult
 from store.sizes import PrintSize, parse_size
 from tests.studio import NOW, instructions, push
 

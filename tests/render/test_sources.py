@@ -8,7 +8,7 @@ import pytest
 
 from render.errors import PictureMissing
 from render.sources import locate
-from store.records import ImageRef
+from store.pushed import ImageRef
 from store.tables import Store
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from render.tones import SEPIA, adjusted, colorized, sharpened, tone_curve
-from store.records import Adjustments, Colorization, Sharpening
+from store.profiles import Sharpening
+from store.pushed import Adjustments, Colorization
 
 GREYS = Image.new("RGB", (256, 1))
 GREYS.putdata([(v, v, v) for v in range(256)])

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from store.records import Crop, RenderJob, RenderProfile
+from store.profiles import RenderProfile
+from store.pushed import Crop
+from store.records import RenderJob
 from store.sizes import PrintSize, parse_size
 from tests.studio import push
 

@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from store import intake, progress
-from store.records import Person, Printer, PrinterPool, RenderProfile
+from store.profiles import RenderProfile
+from store.records import Person, Printer, PrinterPool
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
