@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         (), "folders below which records may name pictures; separated by ':' in the environment"
     )
     max_image_mb: int = _setting(512, "largest picture that may be uploaded", "MB", ge=1)
+    max_memory_mb: int = _setting(
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000,
+        "what all drawing processes may take together",
+        "MB",
+        ge=500,
+    )
+    render_limit_s: int = _setting(600, "a picture that takes longer to draw fails", "s", ge=10)
+    cluster: str = _setting("", "address of a Dask scheduler whose workers draw, such as tcp://drawing.local:8786")
     workers: int = _setting(os.cpu_count() or 1, "drawing processes", ge=1, le=64)
     max_megapixels: int = _setting(250, "pictures with more pixels are refused before decoding", "MP", ge=1, le=2000)
     discovery: bool = _setting(True, "look for printers on the network")
@@ -124,8 +132,7 @@ def explained() -> Iterator[tuple[str, str, str, str]]:
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         unit = f" {extra['unit']}" if extra.get("unit") else ""
         default = "~/.local/share/printroom" if name == "data" else _plain(field.default)
-        if name == "workers":
-            default = "number of cores"
+        default = {"workers": "number of cores", "max_memory_mb": "half of what there is, in"}.get(name, default)
         yield name, f"PRINTROOM_{name.upper()}", f"{default}{unit}", field.description or ""
 
 

@@ -13,7 +13,7 @@ import structlog
 from appliance.config import Settings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
-from render.workers import Workers
+from render.workers import Cluster, Workers
 from store.housekeeping import Housekeeper
 from store.tables import Store
 from web import Services, create_app
@@ -33,7 +33,12 @@ class Process:
         self.store = Store(settings.data)
         self._stopping = threading.Event()
         render_loop = RenderLoop(
-            self.store, Workers(settings.workers), settings.image_roots, settings.max_megapixels * 1_000_000
+            self.store,
+            Workers(settings.workers, settings.render_limit_s),
+            settings.image_roots,
+            settings.max_megapixels * 1_000_000,
+            settings.max_memory_mb * 1_000_000,
+            Cluster(settings.cluster),
         )
         self._render = threading.Thread(target=render_loop.run, args=(self._stopping,), name="render", daemon=True)
         housekeeper = Housekeeper(self.store, settings.retention)

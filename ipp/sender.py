@@ -80,7 +80,7 @@ class Sender:
                 profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
                 for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
                     profile = profiles[sheet.profile_id]
-                    if profile.prints:
+                    if profile.prints and not sheet.hold:
                         waiting.append(Waiting(sheet.id, ticket.id, sheet.size, sheet.quantity, profile))
         self._waiting_since = {s.sheet_id: self._waiting_since.get(s.sheet_id, now) for s in waiting}
         if not waiting:

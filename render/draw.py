@@ -1,23 +1,27 @@
-"""Pixels: a picture file and sheet plans in, sheet files out. Runs in worker processes.
+"""Pixels: picture files and sheet plans in, sheet files out. Runs in worker processes.
 
-The order of the steps is what makes it quick: a JPEG is decoded no larger than its largest sheet needs, and everything
-that touches every pixel (colour conversion, tones, sharpening) happens after resizing, at the sheet's size.
+The order of the steps is what makes it quick: a JPEG is decoded no larger than its largest placement needs, equal
+placements are drawn once, and everything that touches every pixel (colour conversion, tones, sharpening) happens after
+resizing, at the sheet's size.
 """
 
 from __future__ import annotations
 
+import io
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
-from render import colour, tones
-from render.errors import PictureUnreadable
-from render.pictures import opened
-from render.plan import Placement, SheetPlan
-from store.profiles import OutputFormat, Sharpening
+from render import lettering, tones
+from render.colour import Look, Photo, srgb_profile
+from render.errors import PictureMissing, PictureUnreadable
+from render.pictures import check_unchanged, opened
+from render.sheets import Placement, SheetPlan
+from store.profiles import OutputFormat
 
 THUMBNAIL_PX = 480
 # Pixels are averaged down by whole numbers as long as this much is left for the good filter to do. The difference to
@@ -26,20 +30,54 @@ GAP = 1.3
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _ORIENTATION_TAG = 0x0112
 
+File = Path | bytes  # where it lies, or its content where the worker has no disk in common with us
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture file."""
+
+    name: str  # in the studio
+    file: File
+    sha256: str = ""  # what it must be; empty: whatever it is
+
 
 @dataclass(frozen=True)
 class DrawTask:
     """Sheets that share their pictures, so that each picture is decoded once."""
 
-    sources: tuple[tuple[str, Path], ...]  # by name in the studio
+    sources: tuple[Source, ...]
     max_pixels: int
-    sheets: tuple[tuple[SheetPlan, Path, Path], ...]  # plan, where the sheet goes, where its thumbnail goes
+    sheets: tuple[tuple[SheetPlan, Path | None, Path | None], ...]  # plan, and where sheet and thumbnail go; None: back
+    assets: tuple[tuple[str, File], ...] = ()  # by sha256
+
+    def portable(self) -> DrawTask:
+        """The same with the files' content in it, for a worker that has no disk in common with us.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return DrawTask(
+            tuple(replace(source, file=_content(source.file)) for source in self.sources),
+            self.max_pixels,
+            tuple((plan, None, None) for plan, _, _ in self.sheets),
+            tuple((sha256, _content(file)) for sha256, file in self.assets),
+        )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What became of a plan."""
+
+    size_px: tuple[int, int]
+    sheet: bytes = b""  # the file, where it was not to be written
+    thumbnail: bytes = b""
 
 
 class _Decoded:
     """A picture's pixels, and smaller ones averaged from them, made once for all placements that need them."""
 
-    def __init__(self, photo: colour.Photo, scale: float) -> None:
+    def __init__(self, photo: Photo, scale: float) -> None:
         """
         Args:
             photo: as it was decoded, upright.
@@ -58,28 +96,27 @@ class _Decoded:
         return self._reduced[factor], (left, top, right, bottom)
 
 
-def draw(task: DrawTask) -> list[tuple[int, int]]:
-    """Draw sheets; files appear whole or not at all.
-
-    Returns:
-        (width, height) in pixels of each sheet file, in the order of the plans.
+def draw(task: DrawTask) -> list[Drawn]:
+    """Draw sheets, in the order of the plans; files appear whole or not at all.
 
     Raises:
         RenderError: a picture cannot be drawn.
     """
     placements = [placement for plan, _, _ in task.sheets for placement in plan.placements]
-    pictures = {
-        name: _decode(
-            source, name, task.max_pixels, min(one.source_px_per_px for one in placements if one.image == name)
-        )
-        for name, source in task.sources
-    }
-    return [_draw_sheet(pictures, plan, target, thumbnail) for plan, target, thumbnail in task.sheets]
+    untagged = task.sheets[0][0].colour.untagged
+    pictures: dict[str, _Decoded] = {}
+    for source in task.sources:
+        check_unchanged(source.file, source.name, source.sha256)
+        smallest = min(one.source_px_per_px for one in placements if one.image == source.name)
+        image, scale = _decoded(source, task.max_pixels, smallest)
+        pictures[source.name] = _Decoded(Photo(image, source.name, untagged), scale)
+    assets = dict(task.assets)
+    return [_drawn(_Artist(pictures, assets, plan), target, thumbnail) for plan, target, thumbnail in task.sheets]
 
 
-def _decode(source: Path, name: str, max_pixels: int, source_px_per_px: float) -> _Decoded:
-    """A picture, upright, with at least as many pixels as its most demanding placement needs."""
-    with opened(source, name, max_pixels) as image:
+def _decoded(source: Source, max_pixels: int, source_px_per_px: float) -> tuple[Image.Image, float]:
+    """A picture, upright, with at least as many pixels as its most demanding placement needs, and its scale."""
+    with opened(source.file, source.name, max_pixels) as image:
         full_width = image.height if image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED else image.width
         try:
             if image.format == "JPEG":
@@ -87,44 +124,179 @@ def _decode(source: Path, name: str, max_pixels: int, source_px_per_px: float) -
                 image.draft(None, (image.width // reduction, image.height // reduction))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)  # which copies nothing where nothing is turned
-        except (OSError, SyntaxError, ValueError) as error:
-            raise PictureUnreadable(f"{name}: the file is damaged or not complete ({error}): copy it again") from error
-        return _Decoded(colour.Photo(image, name), image.width / full_width)
+        except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
+            raise PictureUnreadable(
+                f"{source.name}: the file is damaged or not complete ({error}): copy it again"
+            ) from error
+        return image, image.width / full_width
 
 
-def _draw_sheet(pictures: dict[str, _Decoded], plan: SheetPlan, target: Path, thumbnail: Path) -> tuple[int, int]:
-    whole_px = (plan.width_px, plan.height_px)
-    if len(plan.placements) == 1 and plan.placements[0].shown_px == whole_px and not plan.placements[0].turned:
-        sheet = _place(pictures[plan.placements[0].image], plan.placements[0], plan.sharpening)
-    else:
-        sheet = Image.new("RGB", whole_px, plan.border_colour)
-        drawn: dict[Placement, Image.Image] = {}  # eight wallets are one picture, pasted eight times
-        for placement in plan.placements:
-            alike = placement.with_(at_px=(0, 0), turned=False)
-            if alike not in drawn:
-                drawn[alike] = _place(pictures[placement.image], alike, plan.sharpening)
-            picture = drawn[alike]
-            sheet.paste(picture.transpose(Image.Transpose.ROTATE_90) if placement.turned else picture, placement.at_px)
+class _Artist:
+    """Draws one sheet."""
+
+    def __init__(self, pictures: dict[str, _Decoded], assets: dict[str, File], plan: SheetPlan) -> None:
+        self._pictures, self._assets, self.plan = pictures, assets, plan
+        output = plan.colour.profile
+        self.output_profile = self._asset(output.sha256, output.name) if output else b""
+
+    def sheet(self) -> Image.Image:
+        """The sheet as it is looked at, not yet turned for the paper."""
+        plan = self.plan
+        whole_px = (plan.width_px, plan.height_px)
+        if len(plan.placements) == 1 and plan.placements[0].shown_px == whole_px and self._is_plain(plan.placements[0]):
+            sheet = self._picture(plan.placements[0])
+        else:
+            sheet = Image.new("RGB", whole_px, self._ink(plan.background))
+            self._overlay(sheet, is_behind=True)
+            drawn: dict[Placement, Image.Image] = {}  # eight wallets are one picture, pasted eight times
+            for placement in plan.placements:
+                alike = placement.with_(at_px=(0, 0), turned=False, rotation_deg=0.0)
+                if alike not in drawn:
+                    drawn[alike] = self._picture(alike)
+                self._paste(sheet, drawn[alike], placement)
+        for line in plan.texts:
+            lettering.write(sheet, line, self._ink(line.colour))
+        self._overlay(sheet, is_behind=False)
         pen = ImageDraw.Draw(sheet)
         for mark in plan.marks_px:
             pen.line(mark, fill="black", width=1)
+        for code in plan.codes:
+            lettering.encode(sheet, code)
+        return sheet
+
+    @staticmethod
+    def _is_plain(placement: Placement) -> bool:
+        return not placement.turned and not placement.rotation_deg and placement.at_px == (0, 0)
+
+    def _picture(self, placement: Placement) -> Image.Image:
+        """One picture at its size on the sheet, upright, in the sheet's colours."""
+        decoded = self._pictures[placement.image]
+        pixels, box = decoded.for_placement(placement)
+        if placement.straighten_deg:
+            shown = _straightened(pixels, box, placement)
+        else:
+            region, box = _region(pixels, box)
+            shown = region.resize(placement.shown_px, Image.Resampling.LANCZOS, box=box)
+        shown = decoded.photo.looking(shown, self._look(placement))
+        shown = tones.sharpened(shown, self.plan.sharpening)
+        if placement.border_px:
+            shown = shown.copy() if shown is pixels else shown
+            edges = (0, 0, shown.width - 1, shown.height - 1)
+            ImageDraw.Draw(shown).rectangle(
+                edges, outline=self._ink(placement.border_colour), width=placement.border_px
+            )
+        return shown
+
+    def _look(self, placement: Placement | None) -> Look:
+        colour = self.plan.colour
+        how = {
+            "output": self.output_profile,
+            "intent": colour.intent,
+            "black_point_compensation": colour.black_point_compensation,
+        }
+        if placement is None:
+            return Look.model_validate(how)
+        how |= {
+            "adjustments": placement.adjustments,
+            "colorization": placement.colorization,
+            "tint": placement.tint,
+        }
+        return Look.model_validate(how)
+
+    def _paste(self, sheet: Image.Image, picture: Image.Image, placement: Placement) -> None:
+        if placement.turned:
+            picture = picture.transpose(Image.Transpose.ROTATE_90)
+        left, top = placement.at_px
+        if not placement.rotation_deg:
+            sheet.paste(picture, (left, top))
+            return
+        centre = (left + picture.width / 2, top + picture.height / 2)
+        mask = Image.new("L", (picture.width + 2, picture.height + 2))  # a soft edge of one pixel
+        mask.paste(255, (1, 1, picture.width + 1, picture.height + 1))
+        framed = ImageOps.expand(picture, 1)
+        framed.paste(picture.resize(framed.size), (0, 0))
+        framed.paste(picture, (1, 1))
+        turned = framed.rotate(placement.rotation_deg, Image.Resampling.BICUBIC, expand=True)
+        mask = mask.rotate(placement.rotation_deg, Image.Resampling.BICUBIC, expand=True)
+        sheet.paste(turned, (round(centre[0] - turned.width / 2), round(centre[1] - turned.height / 2)), mask)
+
+    def _overlay(self, sheet: Image.Image, is_behind: bool) -> None:
+        for overlay in self.plan.overlays:
+            if overlay.is_behind != is_behind:
+                continue
+            left, top, width, height = overlay.box_px
+            data = self._asset(overlay.image.sha256, overlay.image.name)
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                layer = image.convert("RGBA")
+            if (layer.width > layer.height) != (width > height) and (width, height) == sheet.size:
+                layer = layer.transpose(Image.Transpose.ROTATE_90)
+            fitted = layer.resize((width, height), Image.Resampling.LANCZOS)
+            mask = fitted.getchannel("A")
+            converted = Photo(fitted.convert("RGB"), overlay.image.name).looking(
+                fitted.convert("RGB"), self._look(None)
+            )
+            sheet.paste(converted, (left, top), mask)
+
+    def _ink(self, colour: str) -> tuple[int, ...]:
+        """A colour, given in sRGB, in the sheet's colour space."""
+        dot = Image.new("RGB", (1, 1), colour)
+        pixel = Photo(dot, "colour").looking(dot, self._look(None)).getpixel((0, 0))
+        assert isinstance(pixel, tuple)  # noqa: S101  (three channels)
+        return pixel
+
+    def _asset(self, sha256: str, name: str) -> bytes:
+        file = self._assets.get(sha256)
+        if file is None:
+            raise PictureMissing(f"the file '{name}' that the render profile uses was removed: upload it again")
+        return _content(file)
+
+
+def _drawn(artist: _Artist, target: Path | None, thumbnail: Path | None) -> Drawn:
+    plan, sheet = artist.plan, artist.sheet()
     small = sheet.reduce(max(1, min(sheet.size) // THUMBNAIL_PX))
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
-    _save(small, thumbnail, OutputFormat.JPEG, quality=85, dpi=72)
+    small_file = _file(small, OutputFormat.JPEG, quality=85, subsampling=0, dpi=(72, 72))
     if plan.turn_for_paper and plan.width_px > plan.height_px:
         sheet = sheet.transpose(Image.Transpose.ROTATE_90)
-    _save(sheet, target, plan.output_format, quality=plan.jpeg_quality, dpi=plan.dpi)
-    return sheet.size
+    profile = artist.output_profile or srgb_profile() if plan.colour.embed else None
+    how: dict[OutputFormat, dict[str, Any]] = {
+        OutputFormat.JPEG: {"quality": plan.jpeg_quality, "subsampling": plan.chroma.value},
+        OutputFormat.TIFF: {"compression": "tiff_lzw"},
+        OutputFormat.PNG: {"compress_level": 6},
+    }
+    file = _file(sheet, plan.output_format, dpi=(plan.dpi, plan.dpi), icc_profile=profile, **how[plan.output_format])
+    for data, path in ((small_file, thumbnail), (file, target)):
+        if path is not None:
+            save(data, path)
+    return Drawn(sheet.size, b"" if target else file, b"" if thumbnail else small_file)
 
 
-def _place(picture: _Decoded, placement: Placement, sharpening: Sharpening) -> Image.Image:
-    """One picture at its size on the sheet, upright."""
-    region, box = _region(*picture.for_placement(placement))
-    shown = region.resize(placement.shown_px, Image.Resampling.LANCZOS, box=box)
-    shown = picture.photo.to_srgb(shown)
-    shown = tones.adjusted(shown, placement.adjustments)
-    shown = tones.colorized(shown, placement.colorization, placement.tint)
-    return tones.sharpened(shown, sharpening)
+def _straightened(pixels: Image.Image, box: tuple[float, float, float, float], placement: Placement) -> Image.Image:
+    """The box's pixels, turned around its centre: what it needs is brought to the sheet's size, turned, and cut."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    angle = math.radians(abs(placement.straighten_deg))
+    grown = (
+        width * math.cos(angle) + height * math.sin(angle),
+        width * math.sin(angle) + height * math.cos(angle),
+    )
+    shown = placement.shown_px
+    big = [math.ceil(grown[axis] * shown[axis] / (width, height)[axis]) + 4 for axis in (0, 1)]
+    big = [side + (side - shown[axis]) % 2 for axis, side in enumerate(big)]  # the same centre, to the pixel
+    grown = (big[0] * width / shown[0], big[1] * height / shown[1])
+    centre = ((left + right) / 2, (top + bottom) / 2)
+    around = (
+        centre[0] - grown[0] / 2,
+        centre[1] - grown[1] / 2,
+        centre[0] + grown[0] / 2,
+        centre[1] + grown[1] / 2,
+    )
+    region, around = _region(pixels, around)
+    turned = region.resize((big[0], big[1]), Image.Resampling.LANCZOS, box=around).rotate(
+        -placement.straighten_deg, Image.Resampling.BICUBIC
+    )
+    corner = ((big[0] - shown[0]) // 2, (big[1] - shown[1]) // 2)
+    return turned.crop((*corner, corner[0] + shown[0], corner[1] + shown[1]))
 
 
 def _region(
@@ -133,7 +305,8 @@ def _region(
     """A picture that contains the box, and the box in it; what lies outside of the photo is its mirror image."""
     left, top, right, bottom = box
     width, height = photo.size
-    margins = (_outside(-left), _outside(-top), _outside(right - width), _outside(bottom - height))
+    wanted = (_outside(-left), _outside(-top), _outside(right - width), _outside(bottom - height))
+    margins = tuple(min(margin, side) for margin, side in zip(wanted, (width, height) * 2, strict=True))
     if not any(margins):
         # Rounding may put an edge a hair outside, which resize() would refuse.
         return photo, (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
@@ -149,7 +322,8 @@ def _region(
     if south:
         edge = north + height
         grown.paste(ImageOps.flip(grown.crop((0, edge - south, grown.width, edge))), (0, edge))
-    return grown, (left + west, top + north, right + west, bottom + north)
+    box = (left + west, top + north, right + west, bottom + north)
+    return (grown, box) if margins == wanted else _region(grown, box)  # mirrored again, for a sliver of a picture
 
 
 def _outside(distance: float) -> int:
@@ -157,16 +331,22 @@ def _outside(distance: float) -> int:
     return max(0, int(-(-(distance - 1e-3) // 1)))
 
 
-def _save(image: Image.Image, target: Path, output_format: OutputFormat, quality: int, dpi: int) -> None:
-    how: dict[OutputFormat, dict[str, Any]] = {
-        # 4:4:4: thin red lines on a wedding dress stay thin
-        OutputFormat.JPEG: {"format": "JPEG", "quality": quality, "subsampling": 0},
-        OutputFormat.TIFF: {"format": "TIFF", "compression": "tiff_lzw"},
-        OutputFormat.PNG: {"format": "PNG", "compress_level": 6},
-    }
+def _content(file: File) -> bytes:
+    return file if isinstance(file, bytes) else file.read_bytes()
+
+
+def _file(image: Image.Image, output_format: OutputFormat, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    name = {OutputFormat.JPEG: "JPEG", OutputFormat.TIFF: "TIFF", OutputFormat.PNG: "PNG"}[output_format]
+    image.save(buffer, name, **how)
+    return buffer.getvalue()
+
+
+def save(data: bytes, target: Path) -> None:
+    """Write a file that appears whole or not at all."""
     temporary = target.with_name(f".{target.name}.part")
     with temporary.open("wb") as file:
-        image.save(file, dpi=(dpi, dpi), icc_profile=colour.srgb_profile(), **how[output_format])
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(target)

@@ -3,6 +3,8 @@
 * RenderError          one item or sheet fails; the text names the file and says what to do; the rest goes on
   + PictureMissing     no file where the record says there is one
   + PictureUnreadable  a file, but not a picture that can be printed
+  + PictureChanged     not the file any more that the ticket was planned with
+  + PictureUnsettled   a file that is still being copied: look again later
   + SheetImpossible    the picture is fine; size, crop, bleed or a template is not
 """
 
@@ -19,6 +21,14 @@ class PictureMissing(RenderError):
 
 class PictureUnreadable(RenderError):
     """The file is not a picture that can be printed as it should be."""
+
+
+class PictureChanged(RenderError):
+    """Another file now bears the picture's name."""
+
+
+class PictureUnsettled(RenderError):
+    """The file was written to a moment ago; it is not known to be whole."""
 
 
 class SheetImpossible(RenderError):

@@ -17,7 +17,11 @@ class Picture(Model):
 
     width_px: int  # upright, after EXIF orientation
     height_px: int
+    is_tagged: bool = True  # it says what its colours mean
+    says_adobe_rgb: bool = False  # in its camera data only
+    has_scaled_decoding: bool = False  # a JPEG: smaller sizes cost less memory
     flags: tuple[str, ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Frame:
     sheet_px: tuple[int, int]
     source_box: tuple[float, float, float, float]
     shown_px: tuple[int, int]
+    trim_px: tuple[int, int, int, int] = (0, 0, 0, 0)  # left, top, width, height on the sheet
 
 
 def print_frame(profile: RenderProfile, item: Item | None, crop: Crop | None, picture: Picture) -> Frame:
@@ -45,18 +50,32 @@ def print_frame(profile: RenderProfile, item: Item | None, crop: Crop | None, pi
             f"a bleed of {profile.bleed_um / 1000:g} mm is more than half of a {ordered} print: "
             f"lower it in the profile '{profile.name}'"
         )
-    size = oriented(ordered, crop, picture)
+    size = oriented(ordered, crop, picture) if profile.auto_rotate else ordered
+    if profile.fit is Fit.EXACT and crop is not None:
+        _check_shape(size, crop, picture)
     whole_px = sheet_px(size.width_um, size.height_um, profile.bleed_um, profile.dpi)
-    if profile.fit is Fit.FILL:
+    trim_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
+    trim_box = ((whole_px[0] - trim_px[0]) // 2, (whole_px[1] - trim_px[1]) // 2, *trim_px)
+    if profile.fit is not Fit.FIT:
         box = with_bleed(crop_box(size, crop, picture), size, profile.bleed_um)
-        return Frame(size, str(ordered), whole_px, box, whole_px)
+        return Frame(size, str(ordered), whole_px, box, whole_px, trim_box)
     # Borders: all that was chosen is shown inside the trim; the bleed has the border's colour.
     box = chosen(crop, picture)
     width, height = box[2] - box[0], box[3] - box[1]
-    trim_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
     scale = min(trim_px[0] / width, trim_px[1] / height)
     shown_px = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Frame(size, str(ordered), whole_px, box, shown_px)
+    return Frame(size, str(ordered), whole_px, box, shown_px, trim_box)
+
+
+def _check_shape(size: PrintSize, crop: Crop, picture: Picture) -> None:
+    """An exact crop is never cut further; one per cent is what studios' programs round by."""
+    shape = crop.width * picture.width_px / (crop.height * picture.height_px)
+    wanted = size.width_um / size.height_um
+    if abs(shape / wanted - 1) > 0.01:
+        raise SheetImpossible(
+            f"the crop is {shape:.3f} times as wide as high, and {size} is {wanted:.3f}: correct the crop in the "
+            "studio's software, or let the profile fill the print"
+        )
 
 
 def screen_frame(profile: RenderProfile, crop: Crop | None, picture: Picture) -> Frame:

@@ -1,7 +1,4 @@
-"""Imposition: several pictures on one sheet, by a layout template. Pure.
-
-The ready-made templates are what labs and studios ask for every day; all of them are plain LayoutTemplates.
-"""
+"""Imposition: several pictures on one sheet, by a layout template. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from render.frames import Picture, chosen, crop_box, oriented
+from render.sheets import Box, Line
 from render.units import length_px
 from store.profiles import Cell, Fit, LayoutTemplate
 from store.pushed import Item
-from store.sizes import PrintSize, parse_size
+from store.sizes import PrintSize
 
 MARK_UM = 3_000  # length of a crop mark
 
@@ -26,6 +24,8 @@ class Slot:
     shown_px: tuple[int, int]  # before turning
     at_px: tuple[int, int]  # upper left corner on the sheet, after turning
     turned: bool
+    cell: Cell
+    cell_px: Box
 
 
 def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, Item | None]]) -> list[Slot]:
@@ -58,7 +58,7 @@ def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, I
         paper = PrintSize(width_um=cell.width_um, height_um=cell.height_um)
         turned = template.turns and oriented(paper, crop, picture) != paper
         box_px = (height, width) if turned else (width, height)
-        if template.fit is Fit.FILL:
+        if template.fit is not Fit.FIT:
             source = crop_box(paper.turned() if turned else paper, crop, picture)
             shown = box_px
         else:
@@ -70,11 +70,11 @@ def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, I
             )
         lying = shown[::-1] if turned else shown
         at = (left + (width - lying[0]) // 2, top + (height - lying[1]) // 2)
-        slots.append(Slot(number, source, shown, at, turned))
+        slots.append(Slot(number, source, shown, at, turned, cell, (left, top, width, height)))
     return slots
 
 
-def crop_marks(template: LayoutTemplate, dpi: int) -> tuple[tuple[int, int, int, int], ...]:
+def crop_marks(template: LayoutTemplate, dpi: int) -> tuple[Line, ...]:
     """Short lines in the sheet's margins that continue the cells' edges; none where no margin is."""
     if not template.crop_marks:
         return ()
@@ -83,7 +83,7 @@ def crop_marks(template: LayoutTemplate, dpi: int) -> tuple[tuple[int, int, int,
     xs = {length_px(x, dpi) for cell in template.cells for x in (cell.left_um, cell.left_um + cell.width_um)}
     ys = {length_px(y, dpi) for cell in template.cells for y in (cell.top_um, cell.top_um + cell.height_um)}
     above, below, before, behind = min(ys), max(ys), min(xs), max(xs)
-    marks: list[tuple[int, int, int, int]] = []
+    marks: list[Line] = []
     for x in sorted(xs):
         if above > 0:
             marks.append((x, max(0, above - length), x, above - 1))
@@ -97,73 +97,24 @@ def crop_marks(template: LayoutTemplate, dpi: int) -> tuple[tuple[int, int, int,
     return tuple(marks)
 
 
-# -- ready-made -------------------------------------------------------------------------------------------------
-
-
-def grid(
-    name: str, sheet: str, cell: str, columns: int, rows: int, gap_um: int = 0, **options: object
-) -> LayoutTemplate:
-    """Equal cells in rows, centred on the sheet.
+def around(trim: Box, clear_px: int, length_px: int) -> tuple[Line, ...]:
+    """Eight crop marks at the corners of one print, which begin beyond its bleed.
 
     Args:
-        name: for people.
-        sheet: size of the sheet, as in parse_size.
-        cell: size of a cell.
-        columns: cells side by side.
-        rows: cells one above the other.
-        gap_um: between cells.
-        options: further fields of the template; next_image=True takes another picture for each cell.
+        trim: left, top, width and height of the print.
+        clear_px: how far the marks keep away from it.
+        length_px: how long they are.
+
+    >>> around((10, 10, 20, 30), 2, 5)[:2]
+    ((10, 3, 10, 7), (10, 42, 10, 46))
     """
-    paper, one = parse_size(sheet), parse_size(cell)
-    left_um = (paper.width_um - columns * one.width_um - (columns - 1) * gap_um) // 2
-    top_um = (paper.height_um - rows * one.height_um - (rows - 1) * gap_um) // 2
-    next_image = bool(options.pop("next_image", False))
-    cells = [
-        Cell(
-            left_um=left_um + column * (one.width_um + gap_um),
-            top_um=top_um + row * (one.height_um + gap_um),
-            width_um=one.width_um,
-            height_um=one.height_um,
-            next_image=next_image,
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    return LayoutTemplate.model_validate({"name": name, "size": paper, "cells": cells, **options})
-
-
-def _wallets() -> LayoutTemplate:
-    """Six upright in two rows and two lying below: as many 2.5x3.5 in wallets as 8x10 paper holds."""
-    inch = 25_400
-    upright = [
-        Cell(
-            left_um=inch // 4 + column * 5 * inch // 2,
-            top_um=inch // 4 + row * 7 * inch // 2,
-            width_um=5 * inch // 2,
-            height_um=7 * inch // 2,
-        )
-        for row in range(2)
-        for column in range(3)
-    ]
-    lying = [
-        Cell(
-            left_um=inch // 2 + column * 7 * inch // 2,
-            top_um=29 * inch // 4,
-            width_um=7 * inch // 2,
-            height_um=5 * inch // 2,
-        )
-        for column in range(2)
-    ]
-    return LayoutTemplate(name="8 wallets on 8x10", size=parse_size("8x10"), cells=(*upright, *lying), crop_marks=True)
-
-
-READY_MADE: dict[str, LayoutTemplate] = {
-    template.name: template
-    for template in (
-        _wallets(),
-        grid("Two 5x7 on 7x10", "7x10", "7x5", 1, 2),
-        grid("Two 4x6 on 6x8", "6x8", "6x4", 1, 2),
-        grid("Two different 4x6 on 6x8", "6x8", "6x4", 1, 2, next_image=True),
-        grid("Contact sheet of 20 on 8x10", "8x10", "1.75x1.75", 4, 5, 3_175, next_image=True, fit="fit", turns=False),
-    )
-}
+    left, top, width, height = trim
+    marks: list[Line] = []
+    if length_px > 0:
+        for x in (left, left + width - 1):
+            marks.append((x, top - clear_px - length_px, x, top - clear_px - 1))
+            marks.append((x, top + height + clear_px, x, top + height + clear_px + length_px - 1))
+        for y in (top, top + height - 1):
+            marks.append((left - clear_px - length_px, y, left - clear_px - 1, y))
+            marks.append((left + width + clear_px, y, left + width + clear_px + length_px - 1, y))
+    return tuple(marks)

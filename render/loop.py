@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -17,16 +17,18 @@ from typing import Any
 
 import structlog
 
-from render import output
-from render.draw import DrawTask, draw
-from render.errors import PictureUnreadable, RenderError
+from render import memory, output
+from render.draw import Drawn, DrawTask, Source, draw, save
+from render.errors import PictureMissing, PictureUnreadable, PictureUnsettled, RenderError, SheetImpossible
 from render.frames import Picture
 from render.pictures import MeasureTask, measure
-from render.plan import SheetPlan, images_used, plan
-from render.sources import locate
-from render.workers import Workers
+from render.plan import images_used, plan
+from render.sheets import SheetPlan
+from render.sources import check_settled, locate
+from render.workers import Cluster, Workers
 from store import progress
 from store.errors import StoreUnavailable
+from store.profiles import IfExists
 from store.records import RenderJob, Sheet, Ticket, Timing
 from store.states import SheetState, TicketState
 from store.tables import Store
@@ -35,7 +37,7 @@ log = structlog.get_logger("render")
 
 CRASHED = (
     "the program that reads pictures was ended while it worked on this one: "
-    "the file is damaged or needs too much memory; save it again from the original"
+    "the file is damaged, takes too long or needs too much memory; save it again from the original"
 )
 
 
@@ -47,25 +49,39 @@ class Work:
     image: str
     task: MeasureTask | DrawTask
     sheets: tuple[Sheet, ...] = ()
+    needs_bytes: int = 0
+    is_remote: bool = False  # in the cluster
     was_suspected: bool = False  # it was running when a worker died
 
 
 class RenderLoop:
     """Starts tickets, plans their sheets, has them drawn and puts them where they belong."""
 
-    def __init__(self, store: Store, workers: Workers, roots: Sequence[Path], max_pixels: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        workers: Workers,
+        roots: Sequence[Path],
+        max_pixels: int,
+        max_bytes: int = 4_000_000_000,
+        cluster: Cluster | None = None,
+    ) -> None:
         """
         Args:
             store: the open store.
             workers: the drawing processes.
             roots: the image folders below which records may name pictures.
             max_pixels: pictures with more are refused before they are decoded.
+            max_bytes: what all drawing processes may take together.
+            cluster: draws instead of the workers, while it is there.
         """
+        self._max_bytes, self._cluster = max_bytes, cluster or Cluster("")
         self._store, self._workers, self._roots, self._max_pixels = store, workers, roots, max_pixels
         self._running: dict[Future[Any], Work] = {}
         self._suspects: list[Work] = []
         self._measured: dict[int, dict[str, Picture | RenderError]] = {}  # by ticket, until it is planned
         self._drawing: set[int] = set()  # sheets in the workers
+        self._plans: dict[int, SheetPlan] = {}  # by sheet, while it waits to be drawn
 
     def run(self, stopping: threading.Event) -> None:
         """Go on until told to stop."""
@@ -82,6 +98,7 @@ class RenderLoop:
             elif not did_something:
                 self._store.wait(version, 1.0)
         self._workers.stop()
+        self._cluster.stop()
 
     def loop(self, now: datetime) -> bool:
         """Do what can be done without waiting; returns whether anything was done."""
@@ -111,82 +128,143 @@ class RenderLoop:
         if self._suspects:
             if self._running:
                 return False  # a suspect works alone, so that a second crash is its own
-            self._submit(self._suspects.pop(0))
+            self._submit(self._suspects.pop(0), in_cluster=False)
             return True
         did_something = False
         for ticket in self._store.tickets.by("state", TicketState.RENDERING.value):
-            if len(self._running) >= 2 * self._workers.count:
+            if not self._has_room(self._cluster.count):
                 break
             did_something |= self._dispatch_ticket(ticket, now)
         return did_something
 
+    def _has_room(self, in_cluster: int) -> bool:
+        """Whether another task may be given away: the next one waits ready, so that no worker is idle."""
+        return len(self._running) < 2 * (in_cluster or self._workers.count)
+
+    def _has_memory(self, needs_bytes: int) -> bool:
+        """Whether a task fits beside those that run here. One alone always does: it was checked against the limit."""
+        running = [work.needs_bytes for work in self._running.values() if not work.is_remote]
+        # Of those that were given away, only as many as there are workers are under way at the same time.
+        busiest = sorted([*running, needs_bytes], reverse=True)[: self._workers.count]
+        return not running or sum(busiest) <= self._budget
+
+    @property
+    def _budget(self) -> int:
+        """For pictures and sheets, beside what the processes take when they do nothing."""
+        return max(100_000_000, self._max_bytes - self._workers.count * memory.WORKER_BYTES)
+
     def _dispatch_ticket(self, ticket: Ticket, now: datetime) -> bool:
-        sheets = self._store.sheets.by("ticket", ticket.id)
+        sheets = self._store.sheets.by("ticket_state", (ticket.id, SheetState.PLANNED.value))
         if not sheets:
-            return self._measure(ticket, now)
+            return not self._store.sheets.by("ticket", ticket.id) and self._measure(ticket, now)
         # Sheets of the same pictures are one task, so that each is decoded once.
         alike: dict[tuple[str, ...], list[tuple[Sheet, SheetPlan]]] = {}
         for sheet in sheets:
-            if sheet.state is SheetState.PLANNED and sheet.id not in self._drawing:
-                sheet_plan = SheetPlan.model_validate(sheet.plan)
-                alike.setdefault(sheet_plan.images, []).append((sheet, sheet_plan))
+            if sheet.id not in self._drawing:
+                sheet_plan = self._plans.get(sheet.id) or SheetPlan.model_validate(sheet.plan)
+                self._plans[sheet.id] = sheet_plan
+                # What an untagged picture is taken for belongs to the decoded picture.
+                key = (*sheet_plan.images, sheet_plan.colour.untagged)
+                alike.setdefault(key, []).append((sheet, sheet_plan))
         record = self._store.instructions.get(ticket.id).record
         folder = self._store.folder
-        for images, wanted in alike.items():
-            if len(self._running) >= 2 * self._workers.count:
+        did_something = False
+        for wanted in alike.values():
+            some, plans = tuple(sheet for sheet, _ in wanted), [one for _, one in wanted]
+            in_cluster = self._cluster.count
+            needs_bytes = memory.needed_bytes(plans)
+            if not self._has_room(in_cluster) or not (in_cluster or self._has_memory(needs_bytes)):
                 break
-            some = tuple(sheet for sheet, _ in wanted)
+            did_something = True
             try:
-                sources = tuple((name, locate(record.image(name), folder, self._roots)) for name in images)
+                if not in_cluster and needs_bytes > self._budget:
+                    raise SheetImpossible(
+                        f"{plans[0].image}: drawing it takes about {needs_bytes / 1e9:.1f} GB of memory, and the "
+                        f"settings leave {self._budget / 1e9:.1f} GB: raise max_memory_mb, or lower dpi or size"
+                    )
+                digests = dict(plans[0].digests)
+                sources = tuple(
+                    Source(name, locate(record.image(name), folder, self._roots), digests.get(name, ""))
+                    for name in plans[0].images
+                )
+                assets = {asset.sha256: folder.asset(asset.sha256) for one in plans for asset in one.assets}
+                gone = next((a for one in plans for a in one.assets if not assets[a.sha256].is_file()), None)
+                if gone:
+                    raise PictureMissing(f"the file '{gone.name}' of the render profile was removed: upload it again")
             except RenderError as error:
                 self._record_failure(ticket.id, some, str(error), now)
                 continue
-            plans = tuple((one, folder.sheet(sheet.id), folder.thumbnail(sheet.id)) for sheet, one in wanted)
-            self._submit(Work(ticket.id, images[0], DrawTask(sources, self._max_pixels, plans), some))
-        return bool(alike)
+            places = tuple((one, folder.sheet(sheet.id), folder.thumbnail(sheet.id)) for sheet, one in wanted)
+            task = DrawTask(sources, self._max_pixels, places, tuple(assets.items()))
+            self._submit(Work(ticket.id, plans[0].image, task, some, needs_bytes), bool(in_cluster))
+        return did_something
 
     def _measure(self, ticket: Ticket, now: datetime) -> bool:
         if ticket.id in self._measured:
             return False
         instructions = self._store.instructions.get(ticket.id)
-        known = self._measured[ticket.id] = {}
+        known: dict[str, Picture | RenderError] = {}
+        tasks: list[MeasureTask] = []
         for image in images_used(instructions):
             try:
                 source = locate(image, self._store.folder, self._roots)
+                if image.path is not None:
+                    check_settled(source, image.name, now.timestamp())
+            except PictureUnsettled as error:
+                with self._store.transaction():
+                    progress.explain_ticket(self._store, ticket, str(error))
+                return False
             except RenderError as error:
                 known[image.name] = error
             else:
-                self._submit(Work(ticket.id, image.name, MeasureTask(source, image.name, self._max_pixels)))
+                tasks.append(MeasureTask(source, image.name, self._max_pixels, image.sha256 or ""))
+        self._measured[ticket.id] = known
+        for task in tasks:
+            self._submit(Work(ticket.id, task.name, task))
         self._plan_when_measured(ticket.id, now)
         return True
 
-    def _submit(self, work: Work) -> None:
+    def _submit(self, work: Work, in_cluster: bool = False) -> None:
         self._drawing.update(sheet.id for sheet in work.sheets)
-        if isinstance(work.task, DrawTask):
-            future: Future[Any] = self._workers.submit(draw, work.task)
+        work.is_remote = in_cluster
+        if not isinstance(work.task, DrawTask):
+            future: Future[Any] = self._workers.submit(measure, work.task)
+        elif in_cluster:
+            try:
+                future = self._cluster.submit(draw, work.task.portable())
+            except OSError as error:  # a picture that went away just now
+                self._finish(work, PictureMissing(f"{work.image}: {error.strerror}: put it back"), datetime.now(UTC))
+                return
         else:
-            future = self._workers.submit(measure, work.task)
+            future = self._workers.submit(draw, work.task)
         self._running[future] = work
 
     # -- taking results -------------------------------------------------------------------------------------------
 
     def _collect(self, now: datetime) -> bool:
         done = [future for future in self._running if future.done()]
-        if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+        if any(not future.cancelled() and isinstance(future.exception(), BrokenProcessPool) for future in done):
             self._isolate()
             return True
         for future in done:
             work = self._running.pop(future)
-            error = future.exception()
+            error = CancelledError() if future.cancelled() else future.exception()
+            if work.is_remote and error is not None and not isinstance(error, RenderError):
+                # The cluster went away, or gave the task up after it had killed several workers: it is tried here,
+                # alone, where its end hurts nobody else.
+                log.warning("cluster.task_lost", ticket=work.ticket_id, image=work.image, error=repr(error))
+                work.was_suspected = True
+                self._suspects.append(work)
+                continue
             self._finish(work, error if error is not None else future.result(), now)
         return bool(done)
 
     def _isolate(self) -> None:
         """A worker died: nobody knows whose fault it was, so everything that ran is tried again, one at a time."""
         log.error("render.worker_died", running=len(self._running))
-        wait(self._running, timeout=30)
+        wait([future for future, work in self._running.items() if not work.is_remote], timeout=30)
         self._workers.rebuild()
-        for future, work in list(self._running.items()):
+        for future, work in [(future, work) for future, work in self._running.items() if not work.is_remote]:
             del self._running[future]
             error = future.exception() if future.done() and not future.cancelled() else None
             if future.done() and error is None and not future.cancelled():
@@ -198,7 +276,9 @@ class RenderLoop:
                 self._suspects.append(work)
 
     def _finish(self, work: Work, result: Any, now: datetime) -> None:
-        self._drawing.difference_update(sheet.id for sheet in work.sheets)
+        for sheet in work.sheets:
+            self._drawing.discard(sheet.id)
+            self._plans.pop(sheet.id, None)
         ticket = self._store.tickets.get(work.ticket_id)
         if ticket.state is not TicketState.RENDERING:
             self._measured.pop(ticket.id, None)  # canceled meanwhile
@@ -232,12 +312,18 @@ class RenderLoop:
         del self._measured[ticket_id]
         log.info("ticket.planned", id=ticket_id, sheets=len(plans), failures=len(failures))
 
-    def _record_drawn(self, work: Work, sizes: list[tuple[int, int]], now: datetime) -> None:
+    def _record_drawn(self, work: Work, drawn: list[Drawn], now: datetime) -> None:
         folder = self._store.folder
+        if work.is_remote:
+            for sheet, one in zip(work.sheets, drawn, strict=True):
+                save(one.thumbnail, folder.thumbnail(sheet.id))
+                save(one.sheet, folder.sheet(sheet.id))
         with self._store.transaction():
-            for sheet, (width_px, height_px) in zip(work.sheets, sizes, strict=True):
+            for sheet, one in zip(work.sheets, drawn, strict=True):
+                width_px, height_px = one.size_px
+                if_exists = IfExists(sheet.plan.get("if_exists", IfExists.NUMBER))
                 try:
-                    file = output.publish(folder.sheet(sheet.id), folder.output, sheet.plan["file"])
+                    file = output.publish(folder.sheet(sheet.id), folder.output, sheet.plan["file"], if_exists)
                 except RenderError as error:
                     progress.move_sheet(self._store, sheet, "fail", reason=str(error))
                     continue
@@ -252,8 +338,7 @@ class RenderLoop:
         log.warning("sheets.failed", ticket=ticket_id, sheets=len(sheets), reason=reason)
 
     def _move_on(self, ticket_id: int, now: datetime) -> None:
-        sheets = self._store.sheets.by("ticket", ticket_id)
-        if all(sheet.state is not SheetState.PLANNED for sheet in sheets):
+        if not self._store.sheets.by("ticket_state", (ticket_id, SheetState.PLANNED.value)):
             progress.move_ticket(self._store, self._store.tickets.get(ticket_id), "drawn", now)
             progress.review_ticket(self._store, ticket_id, now)
 
@@ -294,4 +379,6 @@ def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan) -> Sheet:
         state=SheetState.PLANNED,
         plan=sheet_plan.model_dump(mode="json"),
         flags=sheet_plan.flags,
+        is_cover=sheet_plan.is_cover,
+        hold=sheet_plan.hold,
     )

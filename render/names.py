@@ -34,8 +34,8 @@ _MAX_NAME_BYTES = 180
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
 
-def check_template(template: str) -> None:
-    """Refuse a template that could not be filled.
+def check_fields(template: str) -> None:
+    """Refuse a template with fields that there are not.
 
     Raises:
         SheetImpossible: names the field that does not exist, and those that do.
@@ -47,6 +47,15 @@ def check_template(template: str) -> None:
     for _, field, spec, conversion in parts:
         if field is not None and (field not in FIELDS or spec or conversion):
             raise SheetImpossible(f"'{template}': there is no field {{{field}}}; there are: {', '.join(FIELDS)}")
+
+
+def check_template(template: str) -> None:
+    """Refuse a folder or file-name template that could not be filled.
+
+    Raises:
+        SheetImpossible: names the field that does not exist, or says how it leaves the folder.
+    """
+    check_fields(template)
     if template.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", template):
         raise SheetImpossible(f"'{template}' leaves the output folder: write a folder below it, without '..'")
 
@@ -67,6 +76,20 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     if not path and template:
         raise SheetImpossible(f"'{template}' gave an empty name for this picture: add {{number}} or {{image}}")
     return path
+
+
+def text(template: str, values: Mapping[str, str]) -> str:
+    """A line of text for a sheet; nothing is taken out of the values but line breaks.
+
+    >>> text("{client}: {image}", {"client": "Ann & Bo", "image": "0042"})
+    'Ann & Bo: 0042'
+
+    Raises:
+        SheetImpossible: the template is wrong.
+    """
+    check_fields(template)
+    filled = template.format_map({field: values.get(field, "") for field in FIELDS})
+    return " ".join(filled.split())
 
 
 def clean(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Putting a drawn sheet where people look for it, without ever overwriting what is there."""
+"""Putting a drawn sheet where people look for it, without overwriting what is there unasked."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import shutil
 from pathlib import Path
 
 from render.errors import SheetImpossible
+from store.profiles import IfExists
 
 
-def publish(drawn: Path, root: Path, relative: str) -> str:
+def publish(drawn: Path, root: Path, relative: str, if_exists: IfExists = IfExists.NUMBER) -> str:
     """Give a drawn file its place below the output folder; returns the place, relative to it.
 
-    The same file again is the same place; another file that already bears the name is left alone and the new one
-    gets " (2)" and so on. The output folder gets a hard link where it can, so sheets are not kept twice.
+    The same file again is the same place. Where another file already bears the name, the profile says what happens;
+    nothing is overwritten unless it says so. The output folder gets a hard link where it can, so sheets are not kept
+    twice.
 
     Raises:
-        SheetImpossible: the folder cannot be made or written; says which.
+        SheetImpossible: the folder cannot be made or written, or the name is taken; says which.
     """
     wanted = root / relative
     try:
@@ -27,9 +29,27 @@ def publish(drawn: Path, root: Path, relative: str) -> str:
             place = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
             if _link(drawn, place):
                 return place.relative_to(root).as_posix()
+            if if_exists is IfExists.REPLACE and not place.is_dir():
+                _replace(drawn, place)
+                return relative
+            if if_exists is IfExists.FAIL:
+                raise SheetImpossible(
+                    f"{relative} is in the output folder already, and the profile says not to touch it: move the old "
+                    "file away and set the status again"
+                )
     except OSError as error:
         raise SheetImpossible(f"{relative} cannot be written ({error.strerror}): check the output folder") from error
     raise SheetImpossible(f"{relative}: there are 9,999 files of this name: clear the output folder")
+
+
+def _replace(drawn: Path, place: Path) -> None:
+    temporary = place.with_name(f".{place.name}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(drawn, temporary)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(drawn, temporary)
+    temporary.replace(place)
 
 
 def _link(drawn: Path, place: Path) -> bool:

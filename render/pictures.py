@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import pillow_heif
 from PIL import Image
 
 from render import colour
-from render.errors import PictureMissing, PictureUnreadable, RenderError
+from render.errors import PictureChanged, PictureMissing, PictureUnreadable, RenderError
 from render.frames import Picture
 
-FORMATS = ("JPEG", "TIFF", "PNG", "WEBP")  # an allow-list: Pillow would sniff more than forty
+pillow_heif.register_heif_opener()
+# An allow-list: Pillow would sniff more than forty, some with a history of holes.
+FORMATS = ("JPEG", "TIFF", "PNG", "WEBP", "HEIF", "AVIF", "PSD")
+DEEP = "more than 8 bits a colour in the file: drawn with 8, as printers take it"
 _ORIENTATION_TAG = 0x0112
+_PSD_VERSION_INFO = 1057  # Photoshop File Formats: Version Info; its byte 4 says whether a merged picture is there
 Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, and is a setting
 
 
@@ -23,6 +31,7 @@ class MeasureTask:
     source: Path
     name: str  # the picture's name in the studio, for messages
     max_pixels: int
+    digest: str = ""  # sha256 where it is known; otherwise it is computed
 
 
 def measure(task: MeasureTask) -> Picture:
@@ -32,36 +41,70 @@ def measure(task: MeasureTask) -> Picture:
         RenderError: the file is not a picture that can be printed; names it and says why.
     """
     with opened(task.source, task.name, task.max_pixels) as image:
+        is_deep = _is_deep(image)  # asked first: reading a PNG's camera data decodes it, and the tile is gone
         turned = image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
         width, height = image.size[::-1] if turned else image.size
-        flags = () if image.info.get("icc_profile") else (colour.UNTAGGED,)
-        return Picture(width_px=width, height_px=height, flags=flags)
+        is_tagged = bool(image.info.get("icc_profile")) or image.mode == "LAB"
+        if image.mode == "CMYK" and not is_tagged:
+            raise PictureUnreadable(
+                f"{task.name}: CMYK without a colour profile: save it as sRGB, or embed its profile"
+            )
+        return Picture(
+            width_px=width,
+            height_px=height,
+            is_tagged=is_tagged,
+            says_adobe_rgb=not is_tagged and colour.says_adobe_rgb(image),
+            has_scaled_decoding=image.format == "JPEG",
+            flags=(DEEP,) if is_deep else (),
+            sha256=task.digest or digest_of(task.source),
+        )
 
 
-def opened(source: Path, name: str, max_pixels: int) -> Image.Image:
+def digest_of(source: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_unchanged(source: Path | bytes, name: str, sha256: str) -> None:
+    """Refuse a file that is not the one that was planned with.
+
+    Raises:
+        PictureChanged: names it.
+    """
+    actual = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else digest_of(source)
+    if sha256 and actual != sha256:
+        raise PictureChanged(f"{name}: the file was changed after the ticket opened: set the status again")
+
+
+def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
     """Open and check a file without decoding it.
 
     Raises:
         RenderError: it is not there, not a picture, or not one that can be printed as it should be.
     """
     try:
-        if source.stat().st_size == 0:
+        if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
             raise PictureUnreadable(f"{name}: the file is empty: copy it again")
-        image = Image.open(source, formats=FORMATS)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except FileNotFoundError as error:
         raise PictureMissing(
             f"{name}: the file is no longer where it was: put it back and set the status again"
         ) from error
     except RenderError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PictureUnreadable(f"{name}: not a picture (JPEG, TIFF, PNG or WebP): send the photo itself") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError) as error:
+        raise PictureUnreadable(
+            f"{name}: not a picture (JPEG, TIFF, PNG, WebP, HEIC, AVIF or PSD): send the photo itself"
+        ) from error
     pixels = image.width * image.height
     problem = ""
     if pixels > max_pixels:
         problem = f"{pixels / 1e6:.0f} megapixels are more than the {max_pixels / 1e6:.0f} that the settings allow"
-    elif _is_deep(image):
-        problem = "more than 8 bits a colour: save it with 8 bits, so that nothing is cut down unseen"
+    elif image.mode == "F" or _raw_bits(image) > 16:
+        problem = "32 bits a colour have no fixed white: save it with 16 or 8 bits"
+    elif not _has_merged_picture(image):
+        problem = "the PSD has no merged picture: save it again with 'Maximize compatibility'"
     if problem:
         image.close()
         raise PictureUnreadable(f"{name}: {problem}")
@@ -69,6 +112,18 @@ def opened(source: Path, name: str, max_pixels: int) -> Image.Image:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether decoding to 8 bits would lose something. Pillow opens 16-bit RGB as 8-bit RGB without a word."""
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    return image.mode.startswith(("I", "F")) or any("16" in mode or "32" in mode for mode in raw_modes)
+    """Whether decoding to 8 bits loses something. Pillow opens 16-bit RGB as 8-bit RGB without a word."""
+    return image.mode.startswith("I") or _raw_bits(image) > 8
+
+
+def _raw_bits(image: Image.Image) -> int:
+    """Bits of a channel in the file, as far as Pillow's name for its coding tells: 8, 16 or 32."""
+    raw_modes = " ".join(str(tile[3]) for tile in getattr(image, "tile", []))
+    return 32 if "32" in raw_modes else 16 if "16" in raw_modes else 8
+
+
+def _has_merged_picture(image: Image.Image) -> bool:
+    for number, _, data in getattr(image, "resources", ()):
+        if number == _PSD_VERSION_INFO and len(data) >= 5:
+            return bool(data[4])
+    return True

@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from render import names
-from render.errors import RenderError
-from render.frames import Picture, print_frame, screen_frame
-from render.layout import crop_marks, impose
-from render.units import sheet_px
-from store.model import Model
-from store.profiles import OutputFormat, RenderProfile, Selection, Sharpening, Sizing
+from render import colour, gang, memory, names
+from render.errors import PictureUnreadable, RenderError, SheetImpossible
+from render.frames import Frame, Picture, print_frame, screen_frame
+from render.layout import MARK_UM, around, crop_marks, impose
+from render.sheets import Box, Line, Overlay, Placement, ScannableCode, SheetPlan, TextLine
+from render.units import length_px, sheet_px
+from store.profiles import Align, LowResolution, RenderProfile, Selection, Sizing, Untagged
 from store.pushed import Adjustments, Colorization, ImageRef, Item
 from store.records import Instructions, ItemResult, Outcome
 from store.sizes import PrintSize
 
-FEW_PIXELS_DPI = 150  # below this a print looks soft at arm's length
-
-
-class Placement(Model):
-    """One picture on a sheet."""
-
-    image: str
-    source_box: tuple[float, float, float, float]  # upright pixels; reaches outside of the picture for bleed
-    shown_px: tuple[int, int]  # what the box becomes, before turning
-    at_px: tuple[int, int]  # where its upper left corner lies on the sheet, after turning
-    turned: bool = False  # a quarter to the left
-    adjustments: Adjustments = Adjustments()
-    colorization: Colorization = Colorization.COLOUR
-    tint: str = "#b09070"
-
-    @property
-    def source_px_per_px(self) -> float:
-        """How many of the picture's pixels go into one of the sheet's, along an edge."""
-        left, _, right, _ = self.source_box
-        return (right - left) / self.shown_px[0]
-
-
-class SheetPlan(Model):
-    """Everything needed to draw one sheet, and to draw it again."""
-
-    profile_id: int
-    item: str
-    image: str
-    lines: tuple[tuple[str, str], ...] = ()  # (item id, image) of each picture, where there are several
-    quantity: int
-    size: PrintSize  # trim, in the orientation in which the sheet is drawn
-    width_px: int  # of the whole sheet, bleed included, before turning
-    height_px: int
-    dpi: int
-    placements: tuple[Placement, ...]  # later ones lie above earlier ones
-    marks_px: tuple[tuple[int, int, int, int], ...] = ()  # crop marks: lines from x, y to x, y
-    turn_for_paper: bool  # turn a wide sheet upright: paper is described that way to printers
-    jpeg_quality: int
-    output_format: OutputFormat = OutputFormat.JPEG
-    border_colour: str = "#ffffff"
-    sharpening: Sharpening = Sharpening()
-    file: str  # below the output folder
-    flags: tuple[str, ...] = ()
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """The pictures that it needs, each once."""
-        return tuple(dict.fromkeys(placement.image for placement in self.placements))
+SLUG_UM = 3_000  # the least and, where there is more room, the usual height of a slug
+COVER_THUMBNAILS = 20
 
 
 def plan(
@@ -84,25 +39,27 @@ def plan(
     if not instructions.profiles:
         reason = "the render job's profiles were deleted: choose others in the render job and set the status again"
         failures.append(ItemResult(item="", image="", profile="", outcome=Outcome.FAILED, reason=reason))
+    taken: set[str] = set()
     for profile in instructions.profiles:
         wanted = list(_select(instructions, profile))
-        if not wanted:
+        taken.update(item.id for _, item in wanted if item)
+        if not wanted and not _is_choosy(instructions, profile):
             what = "ordered items" if profile.selection is Selection.ITEMS else "images"
             reason = f"the record has no {what} for the profile '{profile.name}': add them and set the status again"
             failures.append(ItemResult(item="", image="", profile=profile.name, outcome=Outcome.FAILED, reason=reason))
         usable: list[Wanted] = []
         for image, item in wanted:
             picture = pictures[image.name]
-            if isinstance(picture, RenderError):
-                failures.append(_failure(profile, image, item, picture))
-            else:
-                usable.append(Wanted(image, item, picture))
-        maker = _Maker(instructions, profile, opened_at)
-        for group in _groups(profile, usable):
             try:
-                sheets.append(maker.sheet(group))
+                if isinstance(picture, RenderError):
+                    raise picture
+                usable.append(Wanted(image, item, _allowed(picture, image, profile)))
             except RenderError as error:
-                failures += [_failure(profile, one.image, one.item, error) for one in group]
+                failures.append(_failure(profile, image, item, error))
+        made, failed = _Maker(instructions, profile, opened_at).sheets(usable)
+        sheets += made
+        failures += failed
+    failures += _orphans(instructions, taken)
     return sheets, failures
 
 
@@ -119,7 +76,55 @@ def _select(instructions: Instructions, profile: RenderProfile) -> Iterator[tupl
             yield image, None
     else:
         for item in record.items:
-            yield record.image(item.image), item
+            if _takes(profile, item):
+                yield record.image(item.image), item
+
+
+def _takes(profile: RenderProfile, item: Item) -> bool:
+    if item.render_profile:
+        return item.render_profile == profile.name
+    return (not profile.only_sizes or any(item.size.is_same_paper(size) for size in profile.only_sizes)) and (
+        not profile.only_products or item.product in profile.only_products
+    )
+
+
+def _is_choosy(instructions: Instructions, profile: RenderProfile) -> bool:
+    """Whether a profile may well have nothing to do: it takes certain lines only, and there are lines."""
+    return profile.selection is Selection.ITEMS and bool(instructions.record.items)
+
+
+def _orphans(instructions: Instructions, taken: set[str]) -> Iterator[ItemResult]:
+    """Lines that no profile took: said aloud, because a print that nobody makes is a lost one.
+
+    A line that names another render profile is that profile's, and another render job's.
+    """
+    by_item = [profile for profile in instructions.profiles if profile.selection is Selection.ITEMS]
+    for item in instructions.record.items if by_item else ():
+        if item.id not in taken and not item.render_profile:
+            reason = (
+                f"no render profile of this render job takes {item.size}"
+                f"{f' of {item.product!r}' if item.product else ''}: add one that does, or widen one's sizes"
+            )
+            yield ItemResult(item=item.id, image=item.image, profile="", outcome=Outcome.FAILED, reason=reason)
+
+
+def _allowed(picture: Picture, image: ImageRef, profile: RenderProfile) -> Picture:
+    """A picture with what the profile's rules on colour make of it told.
+
+    Raises:
+        PictureUnreadable: it says nothing of its colours, and the profile wants that it does.
+    """
+    if picture.is_tagged:
+        return picture
+    rule = profile.colour.untagged
+    if picture.says_adobe_rgb:
+        return picture.with_(flags=(*picture.flags, colour.SAYS_ADOBE_RGB))
+    if rule is Untagged.REFUSE:
+        raise PictureUnreadable(
+            f"{image.name}: no colour profile in the file, and the profile '{profile.name}' refuses such files: "
+            "save it with its profile embedded"
+        )
+    return picture.with_(flags=(*picture.flags, colour.UNTAGGED.format(rule.value)))
 
 
 @dataclass(frozen=True)
@@ -130,14 +135,15 @@ class Wanted:
     item: Item | None
     picture: Picture
 
+    @property
+    def line(self) -> tuple[str, str]:
+        """(item id, image)."""
+        return self.item.id if self.item else "", self.image.name
 
-def _groups(profile: RenderProfile, usable: list[Wanted]) -> list[list[Wanted]]:
-    """What goes onto each sheet. On a layout of several pictures, each copy of an item takes a cell."""
-    count = profile.layout.images_per_sheet if profile.layout else 1
-    if count == 1:
-        return [[one] for one in usable]
-    copies = [one for one in usable for _ in range(one.item.quantity if one.item else 1)]
-    return [copies[first : first + count] for first in range(0, len(copies), count)]
+    @property
+    def copies(self) -> int:
+        """How many were ordered."""
+        return self.item.quantity if self.item else 1
 
 
 def _failure(profile: RenderProfile, image: ImageRef, item: Item | None, error: RenderError) -> ItemResult:
@@ -150,6 +156,21 @@ def _failure(profile: RenderProfile, image: ImageRef, item: Item | None, error: 
     )
 
 
+@dataclass
+class _Draft:
+    """A sheet while it is put together."""
+
+    size: PrintSize
+    name: str  # of the size, for file names
+    whole_px: tuple[int, int]
+    placements: list[Placement]
+    trims: list[Box]  # where prints end: marks stand around them, a slug outside
+    marks: tuple[Line, ...] = ()
+    texts: tuple[TextLine, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
+    background: str = ""
+
+
 class _Maker:
     """Makes the sheets of one profile."""
 
@@ -157,56 +178,311 @@ class _Maker:
         self._instructions, self._profile, self._opened_at = instructions, profile, opened_at
         self._count = 0
 
-    def sheet(self, group: list[Wanted]) -> SheetPlan:
-        """One sheet with the pictures of a group."""
+    def sheets(self, usable: list[Wanted]) -> tuple[list[SheetPlan], list[ItemResult]]:
+        """All sheets for what was ordered, header and separators among them, and what failed."""
+        made: list[SheetPlan] = []
+        failures: list[ItemResult] = []
+        if self._profile.gang_paper is not None:
+            groups, failures = self._ganged(usable)
+            drafts = [(group, quantity, draft) for group, quantity, draft in groups]
+        else:
+            drafts = []
+            for group in self._groups(usable):
+                try:
+                    quantity = group[0].copies if len(group) == 1 and not self._is_shared else 1
+                    drafts.append((group, quantity, self._draft(group)))
+                except RenderError as error:
+                    failures += [_failure(self._profile, one.image, one.item, error) for one in group]
+        try:
+            if drafts and self._profile.header_sheet:
+                made.append(self._cover(drafts, is_header=True))
+            previous = ""
+            for group, quantity, draft in drafts:
+                if self._profile.separator_sheets and group[0].image.name != previous:
+                    of_image = [one for one in drafts if one[0][0].image.name == group[0].image.name]
+                    made.append(self._cover(of_image, is_header=False))
+                previous = group[0].image.name
+                made.append(self._finished(group, quantity, draft))
+        except RenderError as error:  # a name that cannot be made, or a slug without room: the profile's fault
+            wanted = [one for group, _, _ in drafts for one in group]
+            return [], failures + [_failure(self._profile, one.image, one.item, error) for one in wanted]
+        return made, failures
+
+    @property
+    def _is_shared(self) -> bool:
+        layout = self._profile.layout
+        return self._profile.gang_paper is not None or (layout is not None and layout.images_per_sheet > 1)
+
+    def _groups(self, usable: list[Wanted]) -> list[list[Wanted]]:
+        """What goes onto each sheet. On a layout of several pictures, each copy of an item takes a cell."""
+        count = self._profile.layout.images_per_sheet if self._profile.layout else 1
+        if count == 1:
+            return [[one] for one in usable]
+        copies = [one for one in usable for _ in range(one.copies)]
+        return [copies[first : first + count] for first in range(0, len(copies), count)]
+
+    # -- one sheet ------------------------------------------------------------------------------------------------
+
+    def _draft(self, group: list[Wanted]) -> _Draft:
+        profile, first = self._profile, group[0]
+        if profile.layout is not None:
+            return self._imposed(group)
+        crop = first.item.crop if first.item else None
+        if profile.sizing is not Sizing.PRINT:
+            frame = screen_frame(profile, crop, first.picture)
+        else:
+            frame = print_frame(profile, first.item, crop, first.picture)
+        if profile.paper is not None:
+            return self._on_paper(first, frame, profile.paper)
+        at_px = ((frame.sheet_px[0] - frame.shown_px[0]) // 2, (frame.sheet_px[1] - frame.shown_px[1]) // 2)
+        placement = self._placement(first, frame.source_box, frame.shown_px, at_px)
+        trim = frame.trim_px if frame.trim_px[2] else (0, 0, *frame.sheet_px)
+        return _Draft(frame.size, frame.name, frame.sheet_px, [placement], [trim])
+
+    def _imposed(self, group: list[Wanted]) -> _Draft:
+        layout, dpi = self._profile.layout, self._profile.dpi
+        assert layout is not None  # noqa: S101  (for the type checker)
+        placements: list[Placement] = []
+        trims: list[Box] = []
+        texts: list[TextLine] = []
+        for slot in impose(layout, dpi, [(one.picture, one.item) for one in group]):
+            one, cell = group[slot.wanted], slot.cell
+            placement = self._placement(one, slot.source_box, slot.shown_px, slot.at_px, slot.turned)
+            placements.append(
+                placement.with_(
+                    rotation_deg=cell.rotation_deg,
+                    border_px=length_px(cell.border_um, dpi),
+                    border_colour=cell.border_colour,
+                )
+            )
+            trims.append(slot.cell_px)
+            if cell.caption:
+                left, top, width, height = slot.cell_px
+                box = (left, top + height, width, length_px(layout.caption_um, dpi))
+                texts.append(TextLine(text=self._text(cell.caption, one), box_px=box))
+        for field in layout.texts:
+            texts.append(
+                TextLine(
+                    text=self._text(field.text, group[0]),
+                    box_px=self._box_px(field.left_um, field.top_um, field.width_um, field.height_um),
+                    colour=field.colour,
+                    align=field.align,
+                    bold=field.bold,
+                    rotation_deg=field.rotation_deg,
+                    opacity_percent=field.opacity_percent,
+                )
+            )
+        overlays = tuple(
+            Overlay(
+                image=one.image,
+                box_px=self._box_px(one.left_um, one.top_um, one.width_um, one.height_um),
+                is_behind=one.is_behind,
+            )
+            for one in layout.decorations
+        )
+        whole_px = sheet_px(layout.size.width_um, layout.size.height_um, 0, dpi)
+        marks = crop_marks(layout, dpi)
+        return _Draft(
+            layout.size, str(layout.size), whole_px, placements, trims, marks, tuple(texts), overlays,
+            layout.background or "",
+        )  # fmt: skip
+
+    def _on_paper(self, wanted: Wanted, frame: Frame, paper: PrintSize) -> _Draft:
+        """A print in the middle of larger paper."""
+        dpi = self._profile.dpi
+        if (paper.width_um > paper.height_um) != (frame.size.width_um > frame.size.height_um):
+            paper = paper.turned()
+        whole_px = sheet_px(paper.width_um, paper.height_um, 0, dpi)
+        if frame.sheet_px[0] > whole_px[0] or frame.sheet_px[1] > whole_px[1]:
+            raise SheetImpossible(
+                f"a print of {frame.name} with its bleed is larger than the {paper} paper of the profile "
+                f"'{self._profile.name}': choose larger paper"
+            )
+        corner = ((whole_px[0] - frame.sheet_px[0]) // 2, (whole_px[1] - frame.sheet_px[1]) // 2)
+        inset = ((frame.sheet_px[0] - frame.shown_px[0]) // 2, (frame.sheet_px[1] - frame.shown_px[1]) // 2)
+        placement = self._placement(
+            wanted, frame.source_box, frame.shown_px, (corner[0] + inset[0], corner[1] + inset[1])
+        )
+        left, top, width, height = frame.trim_px
+        trim = (corner[0] + left, corner[1] + top, width, height)
+        marks: tuple[Line, ...] = ()
+        if self._profile.crop_marks:
+            marks = around(trim, max(left, top), length_px(MARK_UM, dpi))
+        return _Draft(paper, frame.name, whole_px, [placement], [trim], marks)
+
+    def _ganged(self, usable: list[Wanted]) -> tuple[list[tuple[list[Wanted], int, _Draft]], list[ItemResult]]:
+        """Sheets with several small prints; equal ones are one sheet with a quantity."""
+        profile, paper = self._profile, self._profile.gang_paper
+        assert paper is not None  # noqa: S101  (for the type checker)
+        failures: list[ItemResult] = []
+        prints: list[tuple[Wanted, Frame, tuple[int, int]]] = []
+        for one in usable:
+            try:
+                frame = print_frame(profile, one.item, one.item.crop if one.item else None, one.picture)
+                around_um = (frame.size.width_um + 2 * profile.bleed_um, frame.size.height_um + 2 * profile.bleed_um)
+                gang.pack([around_um], paper, 0)
+            except RenderError as error:
+                failures.append(_failure(profile, one.image, one.item, error))
+            else:
+                prints += [(one, frame, around_um)] * one.copies
+        whole_px = sheet_px(paper.width_um, paper.height_um, 0, profile.dpi)
+        quantities: dict[tuple[object, ...], int] = {}
+        drafts: dict[tuple[object, ...], tuple[list[Wanted], _Draft]] = {}
+        for sheet in gang.pack([size for _, _, size in prints], paper, profile.gang_gap_um) if prints else []:
+            group: list[Wanted] = []
+            draft = _Draft(paper, str(paper), whole_px, [], [])
+            for spot in sheet:
+                one, frame, _ = prints[spot.print]
+                group.append(one)
+                at_px = (length_px(spot.left_um, profile.dpi), length_px(spot.top_um, profile.dpi))
+                self._gang_print(draft, one, frame, at_px, spot.turned)
+            key = (tuple(one.line for one in group), tuple(draft.placements))
+            quantities[key] = quantities.get(key, 0) + 1
+            drafts.setdefault(key, (group, draft))
+        return [(group, quantities[key], draft) for key, (group, draft) in drafts.items()], failures
+
+    def _gang_print(self, draft: _Draft, one: Wanted, frame: Frame, at_px: tuple[int, int], turned: bool) -> None:
+        bleed_px, gap_px = frame.trim_px[0], length_px(self._profile.gang_gap_um, self._profile.dpi)
+        across, down = frame.sheet_px[::-1] if turned else frame.sheet_px
+        shown = frame.shown_px[::-1] if turned else frame.shown_px
+        corner = (at_px[0] + (across - shown[0]) // 2, at_px[1] + (down - shown[1]) // 2)
+        draft.placements.append(self._placement(one, frame.source_box, frame.shown_px, corner, turned))
+        trim = (at_px[0] + bleed_px, at_px[1] + bleed_px, across - 2 * bleed_px, down - 2 * bleed_px)
+        draft.trims.append(trim)
+        draft.marks += around(trim, bleed_px, min(gap_px // 2, length_px(MARK_UM, self._profile.dpi)))
+
+    def _finished(self, group: list[Wanted], quantity: int, draft: _Draft) -> SheetPlan:
+        """A sheet with what every sheet of the profile has: texts, overlay, flags, file name."""
         self._count += 1
         profile, first = self._profile, group[0]
+        texts = draft.texts
+        if profile.watermark.text:
+            texts += tuple(self._watermark(first, placement) for placement in draft.placements)
+        if profile.slug:
+            texts += (self._slug(first, draft),)
+        overlays = draft.overlays
+        if profile.overlay is not None:
+            overlays += (Overlay(image=profile.overlay, box_px=(0, 0, *draft.whole_px)),)
         flags = list(dict.fromkeys(flag for one in group for flag in one.picture.flags))
-        marks: tuple[tuple[int, int, int, int], ...] = ()
-        if profile.layout is not None:
-            size, size_name = profile.layout.size, str(profile.layout.size)
-            whole_px = sheet_px(size.width_um, size.height_um, 0, profile.dpi)
-            slots = impose(profile.layout, profile.dpi, [(one.picture, one.item) for one in group])
-            placements = [
-                self._placement(group[slot.wanted], slot.source_box, slot.shown_px, slot.at_px, slot.turned)
-                for slot in slots
-            ]
-            marks = crop_marks(profile.layout, profile.dpi)
-        else:
-            crop = first.item.crop if first.item else None
-            is_print = profile.sizing is Sizing.PRINT
-            frame = (
-                print_frame(profile, first.item, crop, first.picture)
-                if is_print
-                else screen_frame(profile, crop, first.picture)
-            )
-            size, size_name, whole_px = frame.size, frame.name, frame.sheet_px
-            at_px = ((whole_px[0] - frame.shown_px[0]) // 2, (whole_px[1] - frame.shown_px[1]) // 2)
-            placements = [self._placement(first, frame.source_box, frame.shown_px, at_px, False)]
-        worst_dpi = profile.dpi * min(placement.source_px_per_px for placement in placements)
-        if profile.sizing is Sizing.PRINT and worst_dpi < FEW_PIXELS_DPI:
-            flags.append(f"only {worst_dpi:.0f} pixels per inch at {size}: the print will look soft")
-        is_shared = profile.layout is not None and profile.layout.images_per_sheet > 1
+        hold = ""
+        worst_dpi = profile.dpi * min(placement.source_px_per_px for placement in draft.placements)
+        if profile.sizing is Sizing.PRINT and worst_dpi < profile.min_dpi:
+            soft = f"only {worst_dpi:.0f} pixels per inch at {draft.name}: the print will look soft"
+            flags.append(soft)
+            hold = soft if profile.low_resolution is LowResolution.HOLD and profile.prints else ""
         return SheetPlan(
             profile_id=profile.id,
-            item=first.item.id if first.item else "",
+            item=first.line[0],
             image=first.image.name,
-            lines=tuple((one.item.id if one.item else "", one.image.name) for one in group) if is_shared else (),
-            quantity=first.item.quantity if first.item and not is_shared else 1,
+            lines=tuple(one.line for one in group) if self._is_shared else (),
+            digests=tuple(dict.fromkeys((one.image.name, one.picture.sha256) for one in group)),
+            quantity=quantity,
+            size=draft.size,
+            width_px=draft.whole_px[0],
+            height_px=draft.whole_px[1],
+            dpi=profile.dpi,
+            background=draft.background or profile.border_colour,
+            placements=tuple(draft.placements),
+            texts=texts,
+            overlays=overlays,
+            marks_px=draft.marks,
+            colour=profile.colour,
+            sharpening=profile.sharpening,
+            turn_for_paper=profile.prints,
+            output_format=profile.output_format,
+            jpeg_quality=profile.jpeg_quality,
+            chroma=profile.chroma,
+            file=self._file(first, draft.name),
+            if_exists=profile.if_exists,
+            flags=tuple(flags),
+            hold=hold,
+            pictures_bytes=memory.of_plan({one.image.name: one.picture for one in group}, draft.placements),
+            sheet_bytes=memory.sheet_bytes(*draft.whole_px, draft.placements),
+        )
+
+    def _cover(self, drafts: list[tuple[list[Wanted], int, _Draft]], is_header: bool) -> SheetPlan:
+        """A sheet that says whose the next ones are, with thumbnails and a code to scan."""
+        self._count += 1
+        profile, record, (_, _, like) = self._profile, self._instructions.record, drafts[0]
+        size = like.size.turned() if like.size.width_um > like.size.height_um else like.size
+        width, height = sheet_px(
+            size.width_um, size.height_um, profile.bleed_um if not self._has_paper else 0, profile.dpi
+        )
+        edge = min(width, height) // 16
+        line = min((height - 2 * edge) // 16, length_px(9_000, profile.dpi))
+        wanted = list({one.image.name: one for group, _, _ in drafts for one in group}.values())
+        prints = sum(quantity * len(group) for group, quantity, _ in drafts)
+        first = wanted[0]
+        code_px = min(5 * line, (width - 2 * edge) // 3)
+        told = [
+            (record.client_name or record.number, True),
+            (f"{record.kind.value.capitalize()} {record.number}", True),
+            (" · ".join(filter(None, (record.location, self._opened_at.date().isoformat(), profile.name))), False),
+            (
+                f"{len(wanted)} pictures, {prints} prints" if is_header else f"{first.image.name}: {prints} prints",
+                False,
+            ),
+        ]
+        room = width - 2 * edge - code_px - edge // 2
+        texts = [
+            TextLine(text=text, box_px=(edge, edge + row * line * 5 // 4, room, line), align=Align.LEFT, bold=bold)
+            for row, (text, bold) in enumerate(told)
+        ]
+        shown = wanted[:COVER_THUMBNAILS] if is_header else wanted[:1]
+        top = edge + 5 * line * 5 // 4
+        placements, captions = self._thumbnails(shown, (edge, top, width - 2 * edge, height - top - edge), line)
+        if len(wanted) > len(shown):
+            more = (edge, height - edge, width - 2 * edge, edge // 2)
+            captions.append(TextLine(text=f"and {len(wanted) - len(shown)} more pictures", box_px=more))
+        return SheetPlan(
+            profile_id=profile.id,
+            item="",
+            image="",
+            is_cover=True,
+            digests=tuple((one.image.name, one.picture.sha256) for one in shown),
+            quantity=1,
             size=size,
-            width_px=whole_px[0],
-            height_px=whole_px[1],
+            width_px=width,
+            height_px=height,
             dpi=profile.dpi,
             placements=tuple(placements),
-            marks_px=marks,
+            texts=(*texts, *captions),
+            codes=(ScannableCode(text=record.number, box_px=(width - edge - code_px, edge, code_px, code_px)),),
+            colour=profile.colour,
             turn_for_paper=profile.prints,
-            jpeg_quality=profile.jpeg_quality,
             output_format=profile.output_format,
-            border_colour=profile.border_colour,
-            sharpening=profile.sharpening,
-            file=self._file(first, size_name),
-            flags=tuple(flags),
+            jpeg_quality=profile.jpeg_quality,
+            file=self._file(first, "header" if is_header else "separator"),
+            if_exists=profile.if_exists,
+            pictures_bytes=memory.of_plan({one.image.name: one.picture for one in shown}, placements),
+            sheet_bytes=memory.sheet_bytes(width, height, placements),
         )
+
+    @property
+    def _has_paper(self) -> bool:
+        return any((self._profile.layout, self._profile.gang_paper, self._profile.paper))
+
+    def _thumbnails(self, shown: list[Wanted], box: Box, line: int) -> tuple[list[Placement], list[TextLine]]:
+        """Whole pictures in rows, with their names."""
+        left, top, width, height = box
+        columns = max(1, math.ceil(math.sqrt(len(shown) * width / height)))
+        rows = math.ceil(len(shown) / columns)
+        across, down, caption = width // columns, height // rows, min(line // 2, height // rows // 6)
+        placements: list[Placement] = []
+        captions: list[TextLine] = []
+        for position, one in enumerate(shown):
+            x, y = left + position % columns * across, top + position // columns * down
+            free = (across * 9 // 10, down * 9 // 10 - caption)
+            scale = min(free[0] / one.picture.width_px, free[1] / one.picture.height_px)
+            size = (max(1, round(one.picture.width_px * scale)), max(1, round(one.picture.height_px * scale)))
+            whole = (0.0, 0.0, float(one.picture.width_px), float(one.picture.height_px))
+            placements.append(
+                Placement(image=one.image.name, source_box=whole, shown_px=size, at_px=(x + (across - size[0]) // 2, y))
+            )
+            captions.append(TextLine(text=one.image.name, box_px=(x, y + size[1], across, caption)))
+        return placements, captions
+
+    # -- parts ----------------------------------------------------------------------------------------------------
 
     def _placement(
         self,
@@ -214,12 +490,13 @@ class _Maker:
         source_box: tuple[float, float, float, float],
         shown_px: tuple[int, int],
         at_px: tuple[int, int],
-        turned: bool,
+        turned: bool = False,
     ) -> Placement:
         profile, item = self._profile, wanted.item
         return Placement(
             image=wanted.image.name,
             source_box=source_box,
+            straighten_deg=item.crop.rotation_deg if item and item.crop else 0.0,
             shown_px=shown_px,
             at_px=at_px,
             turned=turned,
@@ -228,23 +505,72 @@ class _Maker:
             tint=profile.tint if profile.colorization or item is None else item.tint,
         )
 
-    def _file(self, first: Wanted, size_name: str) -> str:
-        profile, record, item = self._profile, self._instructions.record, first.item
-        values = {
+    def _watermark(self, wanted: Wanted, placement: Placement) -> TextLine:
+        """Along the diagonal, two thirds of its length."""
+        watermark = self._profile.watermark
+        width, height = placement.lying_px
+        long = 2 * math.hypot(width, height) / 3
+        high = min(long / 5, min(width, height) / 3)
+        centre = (placement.at_px[0] + width / 2, placement.at_px[1] + height / 2)
+        box = (round(centre[0] - long / 2), round(centre[1] - high / 2), max(1, round(long)), max(1, round(high)))
+        return TextLine(
+            text=self._text(watermark.text, wanted),
+            box_px=box,
+            colour="#ffffff",
+            bold=True,
+            rotation_deg=math.degrees(math.atan2(height, width)),
+            opacity_percent=watermark.opacity_percent,
+        )
+
+    def _slug(self, wanted: Wanted, draft: _Draft) -> TextLine:
+        """A line below all prints, or above them where there is more room.
+
+        Raises:
+            SheetImpossible: there is no room outside the trim.
+        """
+        gap = length_px(1_000, self._profile.dpi) + length_px(self._profile.bleed_um, self._profile.dpi)
+        least = length_px(SLUG_UM, self._profile.dpi)
+        above = min(top for _, top, _, _ in draft.trims) - gap
+        below = draft.whole_px[1] - max(top + height for _, top, _, height in draft.trims) - gap
+        if max(above, below) < least:
+            raise SheetImpossible(
+                f"the profile '{self._profile.name}' prints a slug, and no {SLUG_UM // 1000} mm are left outside the "
+                "trim for it: choose larger paper, or no slug"
+            )
+        top = draft.whole_px[1] - below if below >= least else above - least
+        left = min(left for left, _, _, _ in draft.trims)
+        right = max(left + width for left, _, width, _ in draft.trims)
+        return TextLine(text=self._text(self._profile.slug, wanted), box_px=(left, top, right - left, least))
+
+    def _box_px(self, left_um: int, top_um: int, width_um: int, height_um: int) -> Box:
+        """Edges are rounded, not widths: boxes that touch on paper touch in pixels."""
+        dpi = self._profile.dpi
+        left, top = length_px(left_um, dpi), length_px(top_um, dpi)
+        return left, top, length_px(left_um + width_um, dpi) - left, length_px(top_um + height_um, dpi) - top
+
+    def _text(self, template: str, wanted: Wanted) -> str:
+        return names.text(template, self._values(wanted, ""))
+
+    def _values(self, wanted: Wanted, size_name: str) -> dict[str, str]:
+        profile, record, item = self._profile, self._instructions.record, wanted.item
+        return {
             "kind": record.kind.value,
             "number": record.number,
             "client": record.client_name,
             "location": record.location,
-            "image": first.image.stem,
+            "image": wanted.image.stem,
             "item": item.id if item else "",
             "product": item.product if item else "",
-            "size": size_name,
+            "size": size_name or str(profile.size or (item.size if item else "")),
             "quantity": str(item.quantity if item else 1),
             "profile": profile.name,
             "ticket": str(self._instructions.id),
             "date": self._opened_at.date().isoformat(),
             "sheet": f"{self._count:03d}",
         }
+
+    def _file(self, first: Wanted, size_name: str) -> str:
+        profile, values = self._profile, self._values(first, size_name)
         folder = names.fill(profile.folder, values)
         name = f"{names.fill(profile.file_name, values).rstrip('_- ')}.{profile.output_format.value}"
         return f"{folder}/{name}" if folder else name

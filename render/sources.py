@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from render.errors import PictureMissing
+from render.errors import PictureMissing, PictureUnsettled
 from store.folder import DataFolder
 from store.pushed import ImageRef
+
+SETTLE_S = 2.0  # a file that was written to more recently may still be growing
+
+
+def check_settled(path: Path, name: str, now_s: float) -> None:
+    """Refuse a file that somebody may still be copying.
+
+    Args:
+        path: the file.
+        name: for messages.
+        now_s: the time, in seconds since the epoch.
+
+    Raises:
+        PictureUnsettled: it was written to a moment ago.
+    """
+    if 0 <= now_s - path.stat().st_mtime < SETTLE_S:
+        raise PictureUnsettled(f"waits until {name} is completely copied")
 
 
 def locate(image: ImageRef, folder: DataFolder, roots: Sequence[Path]) -> Path:

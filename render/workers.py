@@ -1,4 +1,8 @@
-"""The processes that draw. One that crashes or is killed takes its picture with it and nothing else."""
+"""The processes that draw. One that crashes or is killed takes its picture with it and nothing else.
+
+They are this machine's own, or, where the studio has outgrown the box, those of a Dask cluster: pictures travel to
+its workers and sheets come back.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,33 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import connection
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import structlog
+
+log = structlog.get_logger("workers")
 
 A = TypeVar("A")
 R = TypeVar("R")
+LIMIT_S = 600.0
+RECONNECT_S = 30.0
 
 
 class Workers:
     """A pool of drawing processes that is rebuilt when it breaks."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, limit_s: float = LIMIT_S) -> None:
+        """
+        Args:
+            count: processes.
+            limit_s: a task that takes longer is ended, with its process.
+        """
         self.count = count
+        self._limit_s = limit_s
         self._pool: Executor | None = None
 
     def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
@@ -28,7 +45,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(
                 self.count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
             )
-        return self._pool.submit(function, argument)
+        return self._pool.submit(_limited, function, argument, self._limit_s)
 
     def rebuild(self) -> None:
         """Throw a broken pool away; the next submit starts a new one."""
@@ -41,10 +58,73 @@ class Workers:
             self._pool = None
 
 
+class Cluster:
+    """A Dask cluster's workers. Without an answer from its scheduler the box draws by itself."""
+
+    def __init__(self, scheduler: str) -> None:
+        """
+        Args:
+            scheduler: address, such as tcp://drawing.local:8786; empty for none.
+        """
+        self._scheduler = scheduler
+        self._client: Any = None
+        self._tried_s = -RECONNECT_S
+
+    @property
+    def count(self) -> int:
+        """How many tasks it takes at the same time; 0 when it is not there."""
+        if not self._connected():
+            return 0
+        return int(sum(self._client.nthreads().values()))
+
+    def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
+        """Run a function in a worker; when that is lost, Dask runs it in another."""
+        future: Future[R] = self._client.get_executor(pure=False, retries=0).submit(function, argument)
+        return future
+
+    def stop(self) -> None:
+        """Let go of the cluster, which goes on."""
+        if self._client is not None:
+            self._client.close(timeout=2)
+            self._client = None
+
+    def _connected(self) -> bool:
+        if self._client is not None:
+            if self._client.status == "running":
+                return True
+            log.warning("cluster.lost", scheduler=self._scheduler)
+            self.stop()
+        if not self._scheduler or time.monotonic() - self._tried_s < RECONNECT_S:
+            return False
+        self._tried_s = time.monotonic()
+        try:
+            from distributed import Client  # an optional requirement: requirements-cluster.txt
+
+            self._client = Client(self._scheduler, timeout=3, set_as_default=False)
+        except ImportError:
+            log.error("cluster.not_installed", remedy="pip install -r requirements-cluster.txt")
+            return False
+        except (OSError, TimeoutError) as error:
+            log.warning("cluster.unreachable", scheduler=self._scheduler, error=str(error))
+            return False
+        log.info("cluster.connected", scheduler=self._scheduler)
+        return True
+
+
+def _limited(function: Callable[[A], R], argument: A, limit_s: float) -> R:
+    """Run a function against the clock. SIGALRM's own effect is to end the process, whatever it is stuck in."""
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        return function(argument)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def _begin_worker() -> None:
     # Ctrl-C goes to the whole terminal group; stopping is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.nice(5)  # the panel answers first
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

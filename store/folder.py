@@ -18,15 +18,29 @@ class DataFolder:
         self.images = self.root / "images"  # uploaded pictures, by digest
         self.incoming = self.root / "incoming"  # uploads that are not complete yet
         self.sheets = self.root / "sheets"  # rendered sheets on their way to printers, and their thumbnails
+        self.assets = self.root / "assets"  # ICC profiles and overlays, by digest
         self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
         self.archive = self.root / "archive"  # finished tickets by month
-        for folder in (self.root, self.store, self.images, self.incoming, self.sheets, self.output, self.archive):
+        for folder in (
+            self.root,
+            self.store,
+            self.images,
+            self.incoming,
+            self.sheets,
+            self.assets,
+            self.output,
+            self.archive,
+        ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)  # it may have been there before
 
     def image(self, sha256: str) -> Path:
         """Where the uploaded picture with this digest lies, or would lie."""
         return self.images / sha256[:2] / sha256
+
+    def asset(self, sha256: str) -> Path:
+        """Where a file lies that render profiles use."""
+        return self.assets / sha256
 
     def sheet(self, sheet_id: int) -> Path:
         """Where a drawn sheet waits for its printer."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from store import states
+from store import downloads, states
+from store.errors import ImpossibleMove
 from store.records import Change, Instructions, ItemResult, Moment, Outcome, PrintJob, Sheet, Ticket
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
@@ -111,6 +112,7 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         instructions = store.instructions.get(ticket_id)
         prints = {profile.id: profile.prints for profile in instructions.profiles}
         unsure = [sheet for sheet in sheets if sheet.state is SheetState.UNSURE]
+        held = [sheet for sheet in sheets if sheet.state is SheetState.DRAWN and sheet.hold]
         open_sheets = [
             sheet
             for sheet in sheets
@@ -122,8 +124,12 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         if unsure and ticket.state is not TicketState.HELD:
             what = f"{len(unsure)} sheet{'s' * (len(unsure) > 1)} may or may not have come out of the printer"
             return move_ticket(store, ticket, "ask", now, f"{what}: look at the paper and answer on this page")
-        if not unsure and open_sheets and ticket.state is TicketState.HELD:
-            return move_ticket(store, ticket, "resume", now)
+        if held and not unsure and ticket.state is not TicketState.HELD:
+            what = f"{len(held)} sheet{'s' * (len(held) > 1)} would not look good ({held[0].hold})"
+            return move_ticket(store, ticket, "ask", now, f"{what}: print anyway, or not, on this page")
+        if not unsure and not held and open_sheets and ticket.state is TicketState.HELD:
+            was_sent = any(sheet.print_job_id for sheet in sheets)
+            return move_ticket(store, ticket, "resume" if was_sent else "release", now)
         if open_sheets:
             return ticket
         return end_ticket(store, ticket, results_of(store, ticket, instructions, sheets), now)
@@ -137,6 +143,8 @@ def results_of(
     results = list(ticket.results)
     for sheet in sheets:
         is_done = sheet.state in (SheetState.PRINTED, SheetState.DRAWN)
+        if sheet.is_cover and is_done:
+            continue
         printers: list[str] = []
         copies = 0
         for print_job in store.print_jobs.by("sheet", sheet.id):
@@ -184,6 +192,7 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
                 previous_status=record.status,
                 outcome=outcome,
                 results=results,
+                download=downloads.open_link(store, ended, now),
                 at=now,
             )
         )
@@ -198,6 +207,25 @@ def cancel_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
             if (sheet.state, "fail") in states.SHEET_MOVES and sheet.state is not SheetState.ASSIGNED:
                 move_sheet(store, sheet, "fail", reason="canceled in the panel")
         return ticket
+
+
+def answer_held(store: Store, sheet_id: int, prints: bool, now: datetime) -> Sheet:
+    """Take a person's answer to "print it although it will not look good?".
+
+    Raises:
+        ImpossibleMove: nobody asked, or somebody answered already.
+    """
+    with store.transaction():
+        sheet = store.sheets.get(sheet_id)
+        if not sheet.hold or sheet.state is not SheetState.DRAWN:
+            raise ImpossibleMove(f"sheet {sheet.id}", sheet.state, "release")
+        if prints:
+            sheet = sheet.with_(hold="")
+            store.sheets.put(sheet)
+        else:
+            sheet = move_sheet(store, sheet, "fail", hold="", reason=f"not printed, as a person decided: {sheet.hold}")
+        review_ticket(store, sheet.ticket_id, now)
+        return sheet
 
 
 def answer_unsure(store: Store, sheet_id: int, came_out: bool, now: datetime) -> Sheet:

@@ -28,6 +28,9 @@ class Crop(Model):
     top: float = Field(0.0, ge=0, lt=1, description="top edge, 0 to 1")
     width: float = Field(1.0, gt=0, le=1, description="width, above 0 to 1")
     height: float = Field(1.0, gt=0, le=1, description="height, above 0 to 1")
+    rotation_deg: float = Field(
+        0.0, ge=-45, le=45, description="to straighten: the picture is turned clockwise around the crop's centre"
+    )
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -83,6 +86,9 @@ class Item(Model):
     quantity: int = Field(1, ge=1, le=9999, description="how many prints, 1 to 9999")
     crop: Crop | None = Field(None, description="what to show; without it the largest centred area that fits")
     product: str = Field("", max_length=200, description="product name, for people")
+    render_profile: str = Field(
+        "", max_length=200, description="name of the only render profile that renders the line; empty: all may"
+    )
     adjustments: Adjustments = Field(Adjustments(), description="tones, as the studio set them")
     colorization: Colorization = Field(Colorization.COLOUR, description="colour, black & white, sepia, custom tint")
     tint: HexColour = Field("#b09070", description="the colour of middle grey under a custom tint")

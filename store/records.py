@@ -162,7 +162,9 @@ class Sheet(Stored):
     width_px: int = 0
     height_px: int = 0
     reason: str = ""
+    is_cover: bool = False  # a header or separator sheet: nobody ordered it
     flags: tuple[str, ...] = ()  # what a person may want to know: an untagged picture, few pixels
+    hold: str = ""  # why a person must release it before it is printed
     print_job_id: int | None = None  # the print job that has it in hand, or had it last
 
 
@@ -218,7 +220,38 @@ class Change(Stored):
     previous_status: str
     outcome: Outcome
     results: tuple[ItemResult, ...] = ()
+    download: str = ""  # path of the download page on this box
     at: datetime
+
+
+class Download(Stored):
+    """A link to a ticket's files for somebody without a password."""
+
+    ticket_id: int
+    token: str  # 192 random bits: whoever has it may download
+    files: tuple[str, ...]  # below the output folder
+    created_at: datetime
+    expires_at: datetime
+    revoked: bool = False
+    count: int = 0  # complete downloads that were begun
+    last_at: datetime | None = None
+
+
+class AssetKind(StrEnum):
+    """What a studio may give the box for its sheets."""
+
+    COLOUR_PROFILE = "colour profile"
+    OVERLAY = "overlay"
+
+
+class Asset(Stored):
+    """One of the studio's files that render profiles use; the content lies in the data folder, by digest."""
+
+    kind: AssetKind
+    name: Name
+    sha256: Sha256
+    description: str = ""
+    added_at: datetime
 
 
 class DesktopClient(Stored):

@@ -21,8 +21,10 @@ from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile
 from store.records import (
+    Asset,
     Change,
     DesktopClient,
+    Download,
     Instructions,
     Person,
     Printer,
@@ -156,6 +158,8 @@ class Store:
             printer_state=lambda d: (d["printer_id"], d["state"]),
         )
         self.changes = Shelf(db, "changes", Change)
+        self.downloads = Shelf(db, "downloads", Download, token=lambda d: d["token"], ticket=lambda d: d["ticket_id"])
+        self.assets = Shelf(db, "assets", Asset)
         self.desktop_clients = Shelf(db, "desktop_clients", DesktopClient, token=lambda d: d["token_sha256"])
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
 

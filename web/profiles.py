@@ -10,8 +10,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from render.errors import SheetImpossible
-from render.layout import READY_MADE
 from render.names import FIELDS, check_template
+from render.ready_made import READY_MADE
 from store.profiles import Fit, LayoutTemplate, OutputFormat, RenderProfile, Selection, Sharpening, Sizing
 from store.pushed import Colorization
 from web import forms, services

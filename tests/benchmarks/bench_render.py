@@ -73,10 +73,10 @@ WEB_PX, PROOF_PX = 1600, 1200
 
 
 def work_ours(task: str, source: Path, out: Path) -> None:
-    from render.draw import DrawTask, draw
+    from render.draw import DrawTask, Source, draw
     from render.frames import Picture
-    from render.layout import READY_MADE
     from render.plan import plan
+    from render.ready_made import READY_MADE
     from store.profiles import RenderProfile, Sharpening
     from store.pushed import RecordPush
     from store.records import Instructions, RenderJob
@@ -105,7 +105,7 @@ def work_ours(task: str, source: Path, out: Path) -> None:
     sheets, failures = plan(instructions, {"0.jpg": Picture(width_px=6000, height_px=4000)}, NOW)
     assert not failures
     tasks = tuple((sheet, out / f"{n}.jpg", out / f"{n}.thumb.jpg") for n, sheet in enumerate(sheets))
-    draw(DrawTask((("0.jpg", source),), 10**9, tasks))
+    draw(DrawTask((Source("0.jpg", source),), 10**9, tasks))
 
 
 def work_pyvips(task: str, source: Path, out: Path) -> None:

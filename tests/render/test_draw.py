@@ -9,11 +9,11 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from render import colour
-from render.draw import DrawTask, draw
+from render.draw import DrawTask, Source, draw
 from render.errors import PictureMissing, PictureUnreadable
-from render.pictures import MeasureTask, measure
-from render.plan import Placement, SheetPlan
+from render.pictures import DEEP, MeasureTask, measure
 from render.samples import sample_photo
+from render.sheets import Placement, SheetPlan
 from store.sizes import PrintSize
 
 MAX_PIXELS = 100_000_000
@@ -72,10 +72,10 @@ def plan_of(box: tuple[float, float, float, float], width_px: int, height_px: in
 
 def drawn(tmp_path: Path, picture: Path, plan: SheetPlan) -> Image.Image:
     target = tmp_path / "sheet.jpg"
-    sizes = draw(DrawTask((("a.jpg", picture),), MAX_PIXELS, ((plan, target, tmp_path / "thumb.jpg"),)))
+    sizes = draw(DrawTask((Source("a.jpg", picture),), MAX_PIXELS, ((plan, target, tmp_path / "thumb.jpg"),)))
     image = Image.open(target)
     image.load()
-    assert sizes == [image.size]
+    assert [one.size_px for one in sizes] == [image.size]
     return image
 
 
@@ -156,7 +156,7 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
 
 
 def test_an_untagged_picture_is_flagged(tmp_path: Path) -> None:
-    assert measure(MeasureTask(saved(tmp_path, grid_picture(["R"])), "a.png", MAX_PIXELS)).flags == (colour.UNTAGGED,)
+    assert not measure(MeasureTask(saved(tmp_path, grid_picture(["R"])), "a.png", MAX_PIXELS)).is_tagged
 
 
 def bad_files(tmp_path: Path) -> dict[str, tuple[Path, str]]:
@@ -174,12 +174,12 @@ def bad_files(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         path.write_bytes(content)
         files[name] = (path, words)
     files["missing"] = (tmp_path / "nowhere.jpg", "no longer where it was")
-    files["16 bit"] = (saved(tmp_path, Image.new("I;16", (9, 9)), "deep.png"), "more than 8 bits")
+    files["32 bit"] = (saved(tmp_path, Image.new("F", (9, 9)), "deep.tif"), "32 bits a colour")
     files["huge"] = (saved(tmp_path, Image.new("1", (11_000, 10_000)), "huge.png"), "megapixels")
     return files
 
 
-@pytest.mark.parametrize("name", ["empty", "text", "gif", "eps", "cut in the head", "missing", "16 bit", "huge"])
+@pytest.mark.parametrize("name", ["empty", "text", "gif", "eps", "cut in the head", "missing", "32 bit", "huge"])
 def test_what_is_not_a_printable_picture_is_refused_by_name_and_reason(tmp_path: Path, name: str) -> None:
     path, words = bad_files(tmp_path)[name]
     with pytest.raises((PictureUnreadable, PictureMissing), match=words) as caught:
@@ -197,7 +197,7 @@ def test_a_truncated_photo_never_becomes_a_half_grey_sheet(tmp_path: Path, kept:
     assert not (tmp_path / "sheet.jpg").exists()
 
 
-def test_a_16_bit_rgb_png_is_not_cut_down_unseen(tmp_path: Path) -> None:
+def test_a_16_bit_rgb_png_is_drawn_with_8_bits_and_says_so(tmp_path: Path) -> None:
     """Pillow opens it as 8-bit RGB without a word. Written by hand, because Pillow cannot."""
     import struct
     import zlib
@@ -206,11 +206,19 @@ def test_a_16_bit_rgb_png_is_not_cut_down_unseen(tmp_path: Path) -> None:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
-    rows = zlib.compress(b"".join(b"\0" + bytes(4 * 6) for _ in range(4)))
+    rows = zlib.compress(b"".join(b"\0" + b"\x80\xff\x40\x00\x20\x00" * 4 for _ in range(4)))
     path = tmp_path / "deep.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
-    with pytest.raises(PictureUnreadable, match="more than 8 bits"):
-        measure(MeasureTask(path, "deep.png", MAX_PIXELS))
+    assert measure(MeasureTask(path, "deep.png", MAX_PIXELS)).flags == (DEEP,)
+    pixel = drawn(tmp_path, path, plan_of((0, 0, 4, 4), 60, 60)).getpixel((30, 30))
+    assert pixel == pytest.approx((0x80, 0x40, 0x20), abs=2)
+
+
+def test_16_bits_of_grey_keep_their_tone(tmp_path: Path) -> None:
+    image = Image.new("I;16", (60, 60), 0x8080)
+    path = saved(tmp_path, image, "grey.tif")
+    assert measure(MeasureTask(path, "grey.tif", MAX_PIXELS)).flags == (DEEP,)
+    assert drawn(tmp_path, path, plan_of((0, 0, 60, 60), 60, 60)).getpixel((30, 30)) == (0x80, 0x80, 0x80)
 
 
 def test_cmyk_without_a_profile_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -221,7 +229,7 @@ def test_cmyk_without_a_profile_is_refused_with_what_to_do(tmp_path: Path) -> No
 
 def test_borders_are_round_the_picture_in_their_colour(tmp_path: Path) -> None:
     placement = Placement(image="a.jpg", source_box=(0, 0, 80, 40), shown_px=(300, 150), at_px=(0, 75))
-    plan = plan_of((0, 0, 80, 40), 300, 300).with_(placements=(placement,), border_colour="#000000")
+    plan = plan_of((0, 0, 80, 40), 300, 300).with_(placements=(placement,), background="#000000")
     sheet = drawn(tmp_path, saved(tmp_path, grid_picture(["RG"])), plan)
     assert seen(sheet, 2, 4) == ["KK", "RG", "RG", "KK"]
 

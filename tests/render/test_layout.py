@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from render.draw import DrawTask, draw
+from render.draw import DrawTask, Source, draw
 from render.frames import Picture
-from render.layout import READY_MADE, crop_marks, grid, impose
+from render.layout import crop_marks, impose
 from render.plan import SheetPlan, plan
+from render.ready_made import READY_MADE, grid
 from store.profiles import Cell, LayoutTemplate, RenderProfile
 from tests.render.test_draw import MAX_PIXELS, grid_picture, seen
 from tests.studio import NOW, instructions, push
@@ -90,7 +91,8 @@ def test_pixels_of_a_layout_with_two_pictures_and_crop_marks(tmp_path: Path) -> 
     for name, rows in (("0001.jpg", ["RG", "RG"]), ("0002.jpg", ["BB", "YY"])):
         path = tmp_path / f"{name}.png"
         grid_picture(rows).save(path)
-        sources.append((name, path))
+        sources.append(Source(name, path))
+    sheet = sheet.with_(digests=())
     draw(DrawTask(tuple(sources), MAX_PIXELS, ((sheet, tmp_path / "s.jpg", tmp_path / "t.jpg"),)))
     with Image.open(tmp_path / "s.jpg") as drawn:
         assert seen(drawn, 6, 4) == ["WWWWWW", "WRGBBW", "WRGYYW", "WWWWWW"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from render.layout import READY_MADE
 from render.loop import CRASHED, RenderLoop
+from render.ready_made import READY_MADE
 from render.samples import sample_photo
 from render.workers import Workers
 from store import intake, progress
@@ -156,7 +156,7 @@ def test_a_picture_that_kills_its_worker_twice_fails_alone(
     real_submit = Workers.submit
 
     def submit(self: Workers, function: Callable[..., object], task: object) -> object:
-        is_poison = function.__name__ == "draw" and dict(task.sources).keys() == {"0002.jpg"}  # type: ignore[attr-defined]
+        is_poison = function.__name__ == "draw" and [one.name for one in task.sources] == ["0002.jpg"]  # type: ignore[attr-defined]
         return real_submit(self, crash if is_poison else function, task)
 
     monkeypatch.setattr(Workers, "submit", submit)
