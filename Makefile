@@ -25,4 +25,5 @@ bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py
 
 bench-render: setup     ## drawing beside libvips, ImageMagick (Debian's imagemagick) and plain Pillow
+	@./printroom setup-simd || true
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_render.py
