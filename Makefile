@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup bench-store bench-render
+.PHONY: check format test demo setup bench-store bench-render help-pictures
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -20,6 +20,9 @@ test:                   ## everything, as CI runs it
 
 demo:                   ## the whole mission, on virtual printers
 	./printroom demo
+
+help-pictures: setup    ## the help pages' pictures of the ready-made layouts
+	$(PY) -m tests.help_pictures
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

@@ -13,6 +13,7 @@ import structlog
 from appliance.config import Settings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
+from render.rehearse import Rehearser
 from render.workers import Cluster, Workers
 from store.housekeeping import Housekeeper
 from store.tables import Store
@@ -48,12 +49,14 @@ class Process:
         self.room = IppRoom(
             self.store, settings.interfaces, settings.discovery, unreachable_limit=settings.unreachable_limit
         )
+        self._rehearser = Rehearser(self.store.folder, settings.image_roots, settings.max_megapixels * 1_000_000)
         self._render.start()
         self._housekeeping.start()
         self.room.start()
         self.services = Services(
             store=self.store,
             room=self.room,
+            rehearser=self._rehearser,
             image_roots=settings.image_roots,
             max_image_bytes=settings.max_image_mb * 1_000_000,
             max_streams=settings.threads // 4,
@@ -76,6 +79,7 @@ class Process:
         self.room.stop()
         self._render.join()
         self._housekeeping.join()
+        self._rehearser.stop()
         self.store.close()
         log.info("process.stopped")
 

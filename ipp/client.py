@@ -80,6 +80,7 @@ class JobRequest:
     dpi: int
     has_bleed: bool
     media_type: str = ""
+    quality: int = 5  # RFC 8011 §5.2.13: 3 draft, 4 normal, 5 high
 
 
 def session() -> aiohttp.ClientSession:
@@ -290,7 +291,7 @@ def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
     wanted: list[tuple[Attribute, bool]] = [
         (attribute("copies", job.copies), supports(printer.all("copies-supported"), job.copies) or job.copies > 1),
         (attribute("sides", "one-sided"), supports(printer.all("sides-supported"), "one-sided")),
-        (attribute("print-quality", 5), supports(printer.all("print-quality-supported"), 5)),
+        (attribute("print-quality", job.quality), supports(printer.all("print-quality-supported"), job.quality)),
         (attribute("print-color-mode", "color"), supports(printer.all("print-color-mode-supported"), "color")),
         (
             attribute("printer-resolution", resolution(job.dpi)),

@@ -21,6 +21,7 @@ from ipp.pool import DOCUMENT_FORMAT, Member, Waiting, allocate
 from ipp.watch import Watch
 from store import progress
 from store.errors import StoreError
+from store.profiles import PrintQuality, RenderProfile
 from store.records import Printer, PrintJob, Sheet
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, PrintJobState, SheetState, TicketState
 from store.tables import Store
@@ -235,7 +236,9 @@ class Sender:
                 return
             sheet = self._store.sheets.get(print_job.sheet_id)
             if print_job.state is PrintJobState.INTENDED:
-                request = job_request(print_job, sheet)
+                profiles = self._store.instructions.get(print_job.ticket_id).profiles
+                profile = next(one for one in profiles if one.id == sheet.profile_id)
+                request = job_request(print_job, sheet, profile)
                 job_id = await client.create_job(request, await self._watch.description(printer))
                 with self._store.transaction():
                     print_job = progress.move_print_job(
@@ -351,8 +354,11 @@ class Sender:
         return printer.name if printer else "the printer"
 
 
-def job_request(print_job: PrintJob, sheet: Sheet) -> JobRequest:
-    """What the printer is asked for: the paper is the trim size, and bleed falls over its edge."""
+_QUALITIES = {PrintQuality.DRAFT: 3, PrintQuality.NORMAL: 4, PrintQuality.HIGH: 5}
+
+
+def job_request(print_job: PrintJob, sheet: Sheet, profile: RenderProfile) -> JobRequest:
+    """What the printer is asked for: the paper is the sheet's, and bleed falls over its edge."""
     plan = sheet.plan
     trim_px = round(sheet.size.width_um * plan["dpi"] / 25_400)
     return JobRequest(
@@ -361,4 +367,6 @@ def job_request(print_job: PrintJob, sheet: Sheet) -> JobRequest:
         size=sheet.size,
         dpi=plan["dpi"],
         has_bleed=plan["width_px"] > trim_px,
+        media_type=profile.media_type,
+        quality=_QUALITIES[profile.print_quality],
     )

@@ -19,6 +19,7 @@ pillow_heif.register_heif_opener()
 # An allow-list: Pillow would sniff more than forty, some with a history of holes.
 FORMATS = ("JPEG", "TIFF", "PNG", "WEBP", "HEIF", "AVIF", "PSD")
 DEEP = "more than 8 bits a colour in the file: drawn with 8, as printers take it"
+MAX_OVERLAY_PIXELS = 60_000_000
 _ORIENTATION_TAG = 0x0112
 _PSD_VERSION_INFO = 1057  # Photoshop File Formats: Version Info; its byte 4 says whether a merged picture is there
 Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, and is a setting
@@ -28,7 +29,7 @@ Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, a
 class MeasureTask:
     """Look at a picture without decoding it."""
 
-    source: Path
+    source: Path | bytes
     name: str  # the picture's name in the studio, for messages
     max_pixels: int
     digest: str = ""  # sha256 where it is known; otherwise it is computed
@@ -60,8 +61,10 @@ def measure(task: MeasureTask) -> Picture:
         )
 
 
-def digest_of(source: Path) -> str:
+def digest_of(source: Path | bytes) -> str:
     """SHA-256 of a file, in hex."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
     with source.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -72,8 +75,7 @@ def check_unchanged(source: Path | bytes, name: str, sha256: str) -> None:
     Raises:
         PictureChanged: names it.
     """
-    actual = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else digest_of(source)
-    if sha256 and actual != sha256:
+    if sha256 and digest_of(source) != sha256:
         raise PictureChanged(f"{name}: the file was changed after the ticket opened: set the status again")
 
 
@@ -109,6 +111,24 @@ def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
         image.close()
         raise PictureUnreadable(f"{name}: {problem}")
     return image
+
+
+def check_overlay(data: bytes) -> str:
+    """What an overlay is, in words.
+
+    Raises:
+        ValueError: it is not a PNG that can be laid over sheets; says why.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_OVERLAY_PIXELS:
+                raise ValueError("larger than 60 megapixels, which no sheet needs: make it smaller")
+            layer = image.convert("RGBA")
+    except (OSError, SyntaxError) as error:
+        raise ValueError("not a PNG: save the overlay as PNG, with transparency") from error
+    if layer.getchannel("A").getextrema() == (255, 255):
+        raise ValueError("nothing in it is transparent, so it would hide the picture: save it with transparency")
+    return f"{layer.width} × {layer.height} pixels"
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -128,8 +128,8 @@ READY_MADE: dict[str, LayoutTemplate] = {
         _unit("Unit of one 5x7 and four wallets on 8x10", ("7x5", 1), ("3.5x2.5", 2), ("3.5x2.5", 2)),
         _unit("Unit of one 5x7 and two 3.5x5 on 8x10", ("7x5", 1), ("3.5x5", 2)),
         _unit("Unit of 16 mini wallets on 8x10", *(("2x2.5", 4) for _ in range(4))),
-        _contact_sheet(4, 5, "1.75x1.75"),
-        _contact_sheet(5, 7, "1.35x1.15"),
+        _contact_sheet(4, 5, "1.7x1.65"),
+        _contact_sheet(5, 7, "1.35x1.1"),
         _proof(),
     )
 }

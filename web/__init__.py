@@ -15,6 +15,7 @@ from store.tables import Store
 
 if TYPE_CHECKING:
     from ipp.room import IppRoom
+    from render.rehearse import Rehearser
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Services:
 
     store: Store
     room: IppRoom
+    rehearser: Rehearser
     image_roots: Sequence[Path] = ()
     max_image_bytes: int = 512 * 1024 * 1024
     min_free_bytes: int = 0  # below it no new work is taken
@@ -44,7 +46,21 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         parts: what it works with.
         secret_key: signs the session cookies; kept over restarts so that nobody is logged out by one.
     """
-    from web import auth, clients, errors, events, filters, history, printers, profiles, render_jobs, sync, tickets
+    from web import (
+        assets,
+        auth,
+        clients,
+        downloads,
+        errors,
+        events,
+        filters,
+        history,
+        printers,
+        profiles,
+        render_jobs,
+        sync,
+        tickets,
+    )
 
     app = Flask(__name__)
     app.secret_key = secret_key
@@ -56,7 +72,8 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
     )
     app.extensions["printroom"] = parts
-    for room in (auth, clients, events, history, printers, profiles, render_jobs, sync, tickets):
+    rooms = (assets, auth, clients, downloads, events, history, printers, profiles, render_jobs, sync, tickets)
+    for room in rooms:
         app.register_blueprint(room.pages)
     filters.install(app)
     errors.install(app)

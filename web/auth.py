@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from store.records import Person
-from web import services
+from web import downloads, services
 from web.errors import Problem
 
 pages = Blueprint("auth", __name__)
@@ -28,7 +28,7 @@ _wrong_tries_lock = threading.Lock()
 # Checking a password takes some 50 MB for a moment; a crowd of guesses must not take a gigabyte.
 _one_at_a_time = threading.Semaphore(2)
 
-_OPEN = ("auth.login", "auth.first_run", "static")
+_OPEN = ("auth.login", "auth.first_run", "static", *downloads.OPEN)
 
 
 def hash_password(password: str) -> str:
@@ -60,7 +60,7 @@ def install(app: Flask) -> None:
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault(
             "Content-Security-Policy",
-            "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self'; object-src 'none'; "
+            "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
         return response

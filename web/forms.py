@@ -22,7 +22,7 @@ def build(model: type[M], values: Mapping[str, Any]) -> tuple[M | None, Errors]:
     except ValidationError as error:
         errors: Errors = {}
         for detail in error.errors(include_url=False):
-            field = str(detail["loc"][0]) if detail["loc"] else ""
+            field = "_".join(step for step in detail["loc"] if isinstance(step, str))
             errors.setdefault(field, _sentence(detail["msg"]))
         return None, errors
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from store.pushed import RecordKind
 from store.records import RenderJob, Timing
-from web import forms, services
+from web import forms, rehearsals, services
 
 pages = Blueprint("render_jobs", __name__, url_prefix="/render-jobs")
+
+REHEARSED_PICTURES = 10  # records of which a rehearsal shows the first sheet
 
 
 @pages.get("/")
@@ -52,6 +55,33 @@ def edit(render_job_id: int) -> str | AnyResponse | tuple[str, int]:
     else:
         store.render_jobs.add(render_job)
     return redirect(url_for("render_jobs.index"))
+
+
+@pages.get("/<int:render_job_id>/rehearse")
+def rehearse(render_job_id: int) -> str | AnyResponse:
+    """What a render job would have done to the last records of its type. Nothing is written or printed."""
+    store = services().store
+    render_job = store.render_jobs.get(render_job_id)
+    profiles = [profile for i in render_job.profile_ids if (profile := store.render_profiles.find(i))]
+    count = min(200, forms.number_or_none(request.args.get("records", "")) or 10)
+    records = [record for record in store.records.newest(20 * count) if record.kind is render_job.kind][:count]
+    rows: list[dict[str, Any]] = []
+    paper: Counter[str] = Counter()
+    for number, record in enumerate(records):
+        rehearsal = rehearsals.of_record(str(record.id), profiles, previews=1 if number < REHEARSED_PICTURES else 0)
+        paper.update(rehearsal.paper)
+        rows.append(
+            {
+                "number": record.number,
+                "client_name": record.client_name,
+                "status": record.status,
+                "is_selected": record.pushed_status == render_job.select_status,
+                **rehearsals.as_json(rehearsal),
+            }
+        )
+    if request.args.get("format") == "json":
+        return jsonify(records=rows, paper=paper)
+    return render_template("rehearsal.html", render_job=render_job, rows=rows, paper=paper, count=count)
 
 
 @pages.post("/<int:render_job_id>/remove")

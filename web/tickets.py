@@ -139,6 +139,7 @@ def _ticket(ticket_id: int) -> dict[str, Any]:
         "print_jobs": jobs,
         "printer_names": {printer.id: printer.name for printer in store.printers.all()},
         "record": store.records.find(ticket.record_id),
+        "downloads": store.downloads.by("ticket", ticket_id),
         "is_ended": ticket.state in ENDED_TICKETS,
     }
 
@@ -164,6 +165,14 @@ def answer(sheet_id: int) -> AnyResponse:
     """A person answers whether an unsure sheet came out."""
     came_out = request.form.get("came_out") == "yes"
     sheet = progress.answer_unsure(services().store, sheet_id, came_out, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
+
+
+@pages.post("/sheets/<int:sheet_id>/release")
+def release(sheet_id: int) -> AnyResponse:
+    """A person decides about a sheet that would not look good."""
+    prints = request.form.get("prints") == "yes"
+    sheet = progress.answer_held(services().store, sheet_id, prints, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 

@@ -66,7 +66,7 @@ def test_a_contact_sheet_takes_the_next_picture_for_each_cell_and_begins_new_she
     sheets = planned(READY_MADE["Contact sheet of 20 on 8x10"], [TALL] * 43, selection="all images")
     assert [len(sheet.placements) for sheet in sheets] == [20, 20, 3]
     assert sheets[1].placements[0].image == "0021.jpg" and sheets[2].file.endswith("0041_003.jpg")
-    assert all(placement.shown_px == (125, 175) for placement in sheets[0].placements)  # whole, not turned
+    assert all(placement.shown_px == (118, 165) for placement in sheets[0].placements)  # whole, not turned
 
 
 def test_copies_of_an_item_take_cells_of_their_own_on_a_shared_sheet() -> None:

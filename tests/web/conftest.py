@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ipp.room import IppRoom
+from render.rehearse import Rehearser
 from store.records import Person
 from store.tables import Store
 from web import Services, auth, create_app
@@ -27,9 +28,11 @@ def room(store: Store) -> Iterator[IppRoom]:
 
 
 @pytest.fixture
-def app(store: Store, room: IppRoom) -> Flask:
+def app(store: Store, room: IppRoom) -> Iterator[Flask]:
     auth._wrong_tries.clear()
-    return create_app(Services(store=store, room=room, first_run_code="12345678"), b"k" * 32)
+    rehearser = Rehearser(store.folder, (), 10**8)
+    yield create_app(Services(store=store, room=room, rehearser=rehearser, first_run_code="12345678"), b"k" * 32)
+    rehearser.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Rehearsals for the panel: which record, and what people and scripts read of the outcome."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from render.rehearse import PREVIEWS, Rehearsal
+from store.profiles import RenderProfile
+from web import services
+
+RECENT = 50
+
+
+def record_choices() -> list[tuple[str, str]]:
+    """Sample photos, and the records that changed last."""
+    newest = services().store.records.newest(RECENT)
+    return [
+        ("", "Sample photos"),
+        *((str(record.id), f"{record.kind.value} {record.number} {record.client_name}") for record in newest),
+    ]
+
+
+def of_record(record_id: str, profiles: Sequence[RenderProfile], previews: int = PREVIEWS) -> Rehearsal:
+    """Rehearse a record, or with an empty id the sample.
+
+    Raises:
+        NotFound: there is no such record.
+    """
+    record = services().store.records.get(int(record_id)).pushed() if record_id.isdecimal() else None
+    return services().rehearser.rehearse(record, profiles, previews)
+
+
+def as_json(rehearsal: Rehearsal) -> dict[str, Any]:
+    """Sheets with previews as data URLs, paper by size, and failures."""
+    return {
+        "sheets": [
+            {
+                **sheet.model_dump(mode="json", exclude={"preview"}),
+                "preview": f"data:image/jpeg;base64,{base64.b64encode(sheet.preview).decode()}"
+                if sheet.preview
+                else "",
+            }
+            for sheet in rehearsal.sheets
+        ],
+        "paper": rehearsal.paper,
+        "failures": [failure.model_dump(mode="json") for failure in rehearsal.failures],
+    }
