@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageOps
 from render import lettering, tones
 from render.colour import Look, Photo, srgb_profile
 from render.errors import PictureMissing, PictureUnreadable
-from render.pictures import check_unchanged, opened
+from render.pictures import check_unchanged, opened, upright_size
 from render.sheets import Placement, SheetPlan
 from store.profiles import OutputFormat
 
@@ -27,8 +27,6 @@ THUMBNAIL_PX = 480
 # Pixels are averaged down by whole numbers as long as this much is left for the good filter to do. The difference to
 # using it alone is half a unit of L* in film grain (make bench-render), for a third of the time.
 GAP = 1.3
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-_ORIENTATION_TAG = 0x0112
 
 File = Path | bytes  # where it lies, or its content where the worker has no disk in common with us
 
@@ -117,7 +115,7 @@ def draw(task: DrawTask) -> list[Drawn]:
 def _decoded(source: Source, max_pixels: int, source_px_per_px: float) -> tuple[Image.Image, float]:
     """A picture, upright, with at least as many pixels as its most demanding placement needs, and its scale."""
     with opened(source.file, source.name, max_pixels) as image:
-        full_width = image.height if image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED else image.width
+        full_width, _ = upright_size(image, source.name)
         try:
             if image.format == "JPEG":
                 reduction = max(1, int(source_px_per_px))

@@ -21,6 +21,7 @@ FORMATS = ("JPEG", "TIFF", "PNG", "WEBP", "HEIF", "AVIF", "PSD")
 DEEP = "more than 8 bits a colour in the file: drawn with 8, as printers take it"
 MAX_OVERLAY_PIXELS = 60_000_000
 _ORIENTATION_TAG = 0x0112
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _PSD_VERSION_INFO = 1057  # Photoshop File Formats: Version Info; its byte 4 says whether a merged picture is there
 Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, and is a setting
 
@@ -43,8 +44,7 @@ def measure(task: MeasureTask) -> Picture:
     """
     with opened(task.source, task.name, task.max_pixels) as image:
         is_deep = _is_deep(image)  # asked first: reading a PNG's camera data decodes it, and the tile is gone
-        turned = image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
-        width, height = image.size[::-1] if turned else image.size
+        width, height = upright_size(image, task.name)
         is_tagged = bool(image.info.get("icc_profile")) or image.mode == "LAB"
         if image.mode == "CMYK" and not is_tagged:
             raise PictureUnreadable(
@@ -59,6 +59,20 @@ def measure(task: MeasureTask) -> Picture:
             flags=(DEEP,) if is_deep else (),
             sha256=task.digest or digest_of(task.source),
         )
+
+
+def upright_size(image: Image.Image, name: str) -> tuple[int, int]:
+    """(width, height) in pixels as people see the picture, before it is decoded.
+
+    Raises:
+        PictureUnreadable: the file ends before its camera data.
+    """
+    try:
+        turned = image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PictureUnreadable(f"{name}: the file is damaged or not complete ({error}): copy it again") from error
+    # Pillow turns TIFFs by itself, and tells their upright size.
+    return (image.height, image.width) if turned and image.format != "TIFF" else image.size
 
 
 def digest_of(source: Path | bytes) -> str:
