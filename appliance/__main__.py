@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -68,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     virtual.add_argument("--seconds-per-sheet", type=float, default=0.3)
     virtual.add_argument("--interface", default="127.0.0.1", help="IP address to listen on and to announce")
     virtual.set_defaults(run=_virtual_printer)
+
+    worker = commands.add_parser("worker", help="draw for a Printroom elsewhere, as part of a Dask cluster")
+    worker.add_argument("scheduler", help="address of the cluster's scheduler, such as tcp://drawing.local:8786")
+    worker.add_argument("--host", help="address to listen on (default: the one that reaches the scheduler)")
+    worker.add_argument("--name", help="as the scheduler shows it")
+    worker.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="drawing processes")
+    worker.add_argument("--dir", type=Path, help="folder for what the cluster keeps for a moment")
+    worker.set_defaults(run=_worker)
 
     store = commands.add_parser("store", help="look at, mend or export the store of a stopped Printroom")
     store.add_argument("action", choices=["check", "repair", "export"])
@@ -143,6 +152,12 @@ def _virtual_printer(options: argparse.Namespace) -> int:
 
     asyncio.run(until_told())
     return 0
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from appliance.cluster_worker import serve
+
+    return serve(options.scheduler, options.host, options.name, options.processes, options.dir)
 
 
 def _store(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from store.sizes import PrintSize
 # Best short side fit and best area fit, with the splits that leave the largest rest: one or the other wins by the mix.
 _METHODS = (rectpack.GuillotineBssfSas, rectpack.GuillotineBafLas, rectpack.GuillotineBssfMaxas)
 _ORDERS = (rectpack.SORT_LSIDE, rectpack.SORT_AREA, rectpack.SORT_SSIDE)
-AT_ONCE = 1000  # packing is quadratic; more are packed in parts, each of which may leave one sheet with a rest
+AT_ONCE = 800  # packing is quadratic; more are packed in parts, each of which may leave one sheet with a rest
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,26 @@ def pack(prints: Sequence[tuple[int, int]], paper: PrintSize, gap_um: int) -> li
             for part in parts
             for sheet in pack([prints[index] for index in part], paper, gap_um)
         ]
-    packings = [_packed(prints, paper, gap_um, method, order) for method in _METHODS for order in _ORDERS]
+    packings = [
+        _packed(prints, turned, paper, gap_um, method, order)
+        for turned in (False, True)
+        for method in _METHODS
+        for order in _ORDERS
+    ]
     # Fewest sheets; then the emptiest last one, whose rest can be used.
     return min(packings, key=lambda sheets: (len(sheets), len(sheets[-1]) if sheets else 0))
 
 
 def _packed(
-    prints: Sequence[tuple[int, int]], paper: PrintSize, gap_um: int, method: type, order: object
+    prints: Sequence[tuple[int, int]], turned: bool, paper: PrintSize, gap_um: int, method: type, order: object
 ) -> list[list[Spot]]:
+    """One packing. The library turns prints, but prefers the way in which they are offered."""
     packer = rectpack.newPacker(
         mode=rectpack.PackingMode.Offline, bin_algo=rectpack.PackingBin.BFF, pack_algo=method, sort_algo=order
     )
     for index, (width, height) in enumerate(prints):
-        packer.add_rect(width + gap_um, height + gap_um, index)
+        sides = (height, width) if turned else (width, height)
+        packer.add_rect(sides[0] + gap_um, sides[1] + gap_um, index)
     # A gap wider and higher: the gap behind the last print of a row lies beyond the edge.
     packer.add_bin(paper.width_um + gap_um, paper.height_um + gap_um, float("inf"))
     packer.pack()

@@ -26,9 +26,9 @@ def picture_bytes(picture: Picture, source_px_per_px: float) -> int:
 
 
 def sheet_bytes(width_px: int, height_px: int, placements: Iterable[Placement]) -> int:
-    """A sheet, its largest picture before and after each step, and the encoded file."""
+    """A sheet, its largest picture before and after a step and between two passes, and the encoded file."""
     largest = max((one.shown_px[0] * one.shown_px[1] for one in placements), default=0)
-    return (width_px * height_px * 3 + largest * 4) * BYTES_PER_PX
+    return int((width_px * height_px * 1.5 + largest * 2.5) * BYTES_PER_PX)
 
 
 def needed_bytes(plans: Iterable[SheetPlan]) -> int:

@@ -61,14 +61,15 @@ class Workers:
 class Cluster:
     """A Dask cluster's workers. Without an answer from its scheduler the box draws by itself."""
 
-    def __init__(self, scheduler: str) -> None:
+    def __init__(self, scheduler: str, reconnect_s: float = RECONNECT_S) -> None:
         """
         Args:
             scheduler: address, such as tcp://drawing.local:8786; empty for none.
+            reconnect_s: how long it is left alone when it did not answer.
         """
-        self._scheduler = scheduler
+        self._scheduler, self._reconnect_s = scheduler, reconnect_s
         self._client: Any = None
-        self._tried_s = -RECONNECT_S
+        self._tried_s = -reconnect_s
 
     @property
     def count(self) -> int:
@@ -94,7 +95,7 @@ class Cluster:
                 return True
             log.warning("cluster.lost", scheduler=self._scheduler)
             self.stop()
-        if not self._scheduler or time.monotonic() - self._tried_s < RECONNECT_S:
+        if not self._scheduler or time.monotonic() - self._tried_s < self._reconnect_s:
             return False
         self._tried_s = time.monotonic()
         try:

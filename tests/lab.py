@@ -55,12 +55,12 @@ exit {code}
 """
 
 
-def until(question: Callable[[], T], what: str, within_s: float = 30) -> T:
+def until(question: Callable[[], T], what: str, within_s: float = 30, every_s: float = 0.05) -> T:
     """Ask until the answer is true; fails with `what` when it never is."""
     deadline = time.monotonic() + within_s
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return answer
 
 
