@@ -8,7 +8,7 @@ from render.frames import Picture
 from render.sheets import Placement, SheetPlan
 
 BYTES_PER_PX = 4  # Pillow keeps RGB in 32 bits
-WORKER_BYTES = 110_000_000  # an idle worker: the interpreter, libraries, tables
+WORKER_BYTES = 80_000_000  # an idle worker: the interpreter, libraries, tables
 
 
 def picture_bytes(picture: Picture, source_px_per_px: float) -> int:

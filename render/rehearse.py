@@ -32,7 +32,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 PREVIEW_PX = 560
 PREVIEWS = 6
-SAMPLES = ((1, 1500, 1000), (2, 1000, 1500), (3, 1500, 1000), (4, 1200, 1200))  # seed, width, height
+SAMPLES = ((1, 2400, 1600), (2, 1600, 2400), (3, 2400, 1600), (4, 1800, 1800))  # seed, width, height
 
 
 class RehearsedSheet(Model):

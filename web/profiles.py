@@ -64,7 +64,7 @@ def remove(profile_id: int) -> AnyResponse | tuple[str, int]:
 def rehearse() -> AnyResponse | tuple[AnyResponse, int]:
     """What the profile in the form, stored or not, would make of a record or of sample photos: sheets with previews,
     paper, failures. Nothing is written or printed."""
-    profile, errors = _parsed(forms.number_or_none(request.form.get("profile_id", "")) or 0)
+    profile, errors = _parsed(forms.number_or_none(request.form.get("profile_id", "")) or 0, "New profile")
     if profile is None:
         return jsonify(errors=errors), 422
     return jsonify(rehearsals.as_json(rehearsals.of_record(request.form.get("record", ""), [profile])))
@@ -81,10 +81,11 @@ def picture_of(layout: str) -> str:
     return f"layouts/{re.sub(r'[^a-z0-9]+', '-', layout.lower())}.jpg"
 
 
-def _parsed(profile_id: int) -> tuple[RenderProfile | None, forms.Errors]:
+def _parsed(profile_id: int, name: str = "") -> tuple[RenderProfile | None, forms.Errors]:
     store = services().store
     known = store.render_profiles.find(profile_id) if profile_id else None
-    return profile_form.parse(request.form, profile_id, known.layout if known else None, store.assets.all())
+    form = request.form if request.form.get("name", "").strip() or not name else {**request.form, "name": name}
+    return profile_form.parse(form, profile_id, known.layout if known else None, store.assets.all())
 
 
 def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | None) -> str:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from render.colour import adobe_rgb_profile
 from render.loop import CRASHED, RenderLoop
 from render.ready_made import READY_MADE
 from render.samples import sample_photo
 from render.workers import Workers
-from store import intake, progress
+from store import downloads, intake, progress
+from store.errors import ImpossibleMove, NotFound
+from store.pushed import RecordPush
 from store.records import Outcome, Ticket
 from store.states import ENDED_TICKETS, SheetState, TicketState
 from store.tables import Store
-from tests.studio import NOW, add_render_job, photo, push, upload
+from tests.studio import NOW, SELECT, add_render_job, photo, push, upload
 
 RenderUntil = Callable[..., Ticket]
 
@@ -210,3 +214,164 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children):
         assert time.monotonic() < deadline, "workers outlived their parent"
         time.sleep(0.05)
+
+
+# -- hold, recipes, settling, memory, covers, downloads ---------------------------------------------------------
+
+
+def test_a_sheet_of_few_pixels_is_held_before_paper_is_spent_and_released_by_a_person(
+    store: Store, render: RenderUntil
+) -> None:
+    add_render_job(store, size="8x10", low_resolution="hold", printer_id=1)
+    intake.accept(store, push([photo(store, 1), photo(store, 2, 3000, 2400)]), NOW)
+    held = render(1, frozenset({TicketState.HELD}))
+    soft, fine = store.sheets.by("ticket", 1)
+    assert "print anyway, or not" in held.reason and "75 pixels per inch" in soft.hold and fine.hold == ""
+    assert store.folder.thumbnail(soft.id).is_file()  # there is a picture to decide by
+    progress.answer_held(store, soft.id, True, NOW)
+    assert store.tickets.get(1).state is TicketState.RENDERED and store.sheets.get(soft.id).hold == ""
+    with pytest.raises(ImpossibleMove):
+        progress.answer_held(store, soft.id, False, NOW)
+
+
+def test_a_held_sheet_that_a_person_does_not_want_fails_its_item_only(store: Store, render: RenderUntil) -> None:
+    add_render_job(store, size="8x10", low_resolution="hold", printer_id=1)
+    intake.accept(store, push(photo(store, 1)), NOW)
+    render(1, frozenset({TicketState.HELD}))
+    progress.answer_held(store, store.sheets.by("ticket", 1)[0].id, False, NOW)
+    ticket = store.tickets.get(1)
+    assert ticket.state is TicketState.FAILED
+    assert "not printed, as a person decided: only 75 pixels per inch" in ticket.results[0].reason
+
+
+def path_push(name: str = "a.jpg") -> RecordPush:
+    return RecordPush.model_validate(
+        {
+            "kind": "session", "number": "S-1", "revision": 1, "status": SELECT,
+            "images": [{"name": name, "path": name}], "items": [{"id": "1", "image": name, "size": "4x6"}],
+        }
+    )  # fmt: skip
+
+
+def test_a_file_that_is_still_being_copied_is_waited_for(store: Store, workers: Workers, tmp_path: Path) -> None:
+    loop = RenderLoop(store, workers, [tmp_path], 50_000_000)
+    add_render_job(store)
+    intake.accept(store, path_push(), NOW)
+    whole = sample_photo(1, 900, 600)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole[: len(whole) // 2])
+    loop.loop(datetime.now(UTC))
+    assert not loop.loop(datetime.now(UTC))
+    ticket = store.tickets.get(1)
+    assert (ticket.state, ticket.reason) == (TicketState.RENDERING, "waits until a.jpg is completely copied")
+    path.write_bytes(whole)
+    deadline = time.monotonic() + 30
+    while store.tickets.get(1).state not in ENDED_TICKETS:
+        assert time.monotonic() < deadline
+        loop.loop(datetime.now(UTC))
+        time.sleep(0.02)
+    assert store.tickets.get(1).state is TicketState.FINISHED
+
+
+def test_a_picture_that_was_exchanged_after_planning_is_not_printed(
+    store: Store, workers: Workers, tmp_path: Path
+) -> None:
+    loop = RenderLoop(store, workers, [tmp_path], 50_000_000)
+    add_render_job(store)
+    intake.accept(store, path_push(), NOW)
+    (tmp_path / "a.jpg").write_bytes(sample_photo(1, 900, 600))
+    deadline = time.monotonic() + 30
+    while not store.sheets.by("ticket", 1):
+        assert time.monotonic() < deadline
+        loop._collect(NOW) or loop._start(NOW)
+        for ticket in store.tickets.by("state", "rendering"):
+            if not store.sheets.by("ticket", 1):
+                loop._dispatch_ticket(ticket, NOW)
+        time.sleep(0.02)
+    assert dict(store.sheets.by("ticket", 1)[0].plan["digests"]).keys() == {"a.jpg"}
+    (tmp_path / "a.jpg").write_bytes(sample_photo(2, 900, 600))
+    while store.tickets.get(1).state not in ENDED_TICKETS:
+        assert time.monotonic() < deadline
+        loop.loop(NOW)
+        time.sleep(0.02)
+    assert "a.jpg: the file was changed after the ticket opened" in store.tickets.get(1).reason
+
+
+def test_a_sheet_that_needs_more_memory_than_there_is_says_so_before_it_is_begun(
+    store: Store, workers: Workers
+) -> None:
+    loop = RenderLoop(store, workers, [], 50_000_000, max_bytes=300_000_000)
+    add_render_job(store, size="20x30")
+    intake.accept(store, push(photo(store)), NOW)
+    deadline = time.monotonic() + 30
+    while store.tickets.get(1).state not in ENDED_TICKETS:
+        assert time.monotonic() < deadline
+        loop.loop(NOW)
+        time.sleep(0.02)
+    assert (
+        "takes about 0.9 GB of memory, and the settings leave 0.1 GB: raise max_memory_mb"
+        in store.tickets.get(1).reason
+    )
+
+
+def test_what_runs_at_the_same_time_stays_within_the_memory_of_the_settings(store: Store, workers: Workers) -> None:
+    add_render_job(store, size="8x10")
+    intake.accept(store, push([photo(store, seed) for seed in range(1, 6)]), NOW)
+    needs = 115_000_000
+    loop = RenderLoop(store, workers, [], 50_000_000, max_bytes=2 * 80_000_000 + needs + needs // 2)
+    most = 0
+    deadline = time.monotonic() + 60
+    while store.tickets.get(1).state not in ENDED_TICKETS:
+        assert time.monotonic() < deadline
+        loop.loop(NOW)
+        drawing = [work.needs_bytes for work in loop._running.values() if work.needs_bytes]
+        most = max(most, len(drawing))
+        time.sleep(0.002)
+    assert store.tickets.get(1).state is TicketState.FINISHED and most == 1
+
+
+def test_covers_are_drawn_and_are_nobodys_result(store: Store, render: RenderUntil) -> None:
+    add_render_job(store, header_sheet=True, separator_sheets=True)
+    intake.accept(store, push([photo(store, 1), photo(store, 2)]), NOW)
+    ticket = render(1)
+    sheets = store.sheets.by("ticket", 1)
+    assert [sheet.is_cover for sheet in sheets] == [True, True, False, True, False]
+    assert all(store.folder.sheet(sheet.id).is_file() for sheet in sheets)
+    assert [result.image for result in ticket.results] == ["0001.jpg", "0002.jpg"]
+
+
+def test_an_output_profile_reaches_the_file_and_its_absence_fails_by_name(store: Store, render: RenderUntil) -> None:
+    data = adobe_rgb_profile()
+    digest = hashlib.sha256(data).hexdigest()
+    store.folder.asset(digest).write_bytes(data)
+    add_render_job(store, colour={"profile": {"name": "Lab lustre", "sha256": digest}})
+    intake.accept(store, push(photo(store)), NOW)
+    ticket = render(1)
+    with Image.open(store.folder.output / ticket.results[0].files[0]) as image:
+        assert image.info["icc_profile"] == data
+    store.folder.asset(digest).unlink()
+    intake.accept(store, push(photo(store), revision=2, status="-"), NOW)
+    intake.accept(store, push(photo(store), revision=3), NOW)
+    assert "the file 'Lab lustre' of the render profile was removed" in render(2).reason
+
+
+def test_a_profile_with_a_download_link_gives_it_to_the_desktop(store: Store, render: RenderUntil) -> None:
+    add_render_job(store, download_days=7)
+    intake.accept(store, push([photo(store, 1), photo(store, 2)]), NOW)
+    ticket = render(1)
+    (change,) = store.changes.all()
+    link = downloads.find_link(store, change.download.removeprefix(downloads.PREFIX), NOW + timedelta(days=6))
+    assert link.files == tuple(file for result in ticket.results for file in result.files) and len(link.files) == 2
+    assert len(link.token) >= 32
+    with pytest.raises(NotFound, match="has expired"):
+        downloads.find_link(store, link.token, NOW + timedelta(days=7))
+    downloads.revoke(store, link.id)
+    with pytest.raises(NotFound, match="was withdrawn"):
+        downloads.find_link(store, link.token, NOW)
+
+
+def test_without_such_a_profile_there_is_no_link(store: Store, render: RenderUntil) -> None:
+    add_render_job(store)
+    intake.accept(store, push(photo(store)), NOW)
+    render(1)
+    assert store.changes.all()[0].download == "" and len(store.downloads) == 0

@@ -84,8 +84,16 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Write the bleed in millimetres")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Lustre")
-    shot(page, "profile-form")
     page.get_by_label("Bleed (mm)").fill("3.175")
+    # The preview follows what is typed: the sample order's sheets, then those of a layout.
+    preview = page.get_by_role("complementary", name="Preview")
+    expect(preview.get_by_text("4 sheets; paper: 3 × 4x6, 6 × 5x7, 1 × 8x10")).to_be_visible()
+    expect(preview.locator("img")).to_have_count(4)
+    shot(page, "profile-form")
+    page.get_by_label("Layout").select_option("8 wallets on 8x10")
+    expect(preview.get_by_text("4 sheets; paper: 10 × 8x10")).to_be_visible()
+    shot(page, "profile-form-layout")
+    page.get_by_label("Layout").select_option("")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name="Render jobs", exact=True).click()
     page.get_by_role("link", name="New render job").click()
@@ -137,7 +145,7 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
 
     # On a phone nothing is wider than the screen.
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", "/tickets/1", "/profiles/1", "/render-jobs/1", "/printers/", "/clients/"):
+    for path in ("/", "/tickets/1", "/profiles/1", "/profiles/layouts", "/assets/", "/render-jobs/1/rehearse", "/render-jobs/1", "/printers/", "/clients/"):
         page.goto(box.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     shot(page, "phone")

@@ -149,10 +149,60 @@ def test_every_option_of_a_profile_is_kept_and_shown_again(panel: FlaskClient, s
         "sharpening_threshold": "3",
         "output_format": "png",
         "jpeg_quality": "88",
+        "only_sizes": "4x6, 20x30cm",
+        "only_products": "Lustre print, Metal",
+        "auto_rotate": "no",
+        "min_dpi": "120",
+        "low_resolution": "hold",
+        "colour_intent": "perceptual",
+        "colour_black_point_compensation": "no",
+        "colour_embed": "no",
+        "colour_untagged": "refuse",
+        "watermark_text": "PROOF {number}",
+        "watermark_opacity_percent": "60",
+        "chroma": "4:2:0",
+        "if_exists": "replace",
+        "download_days": "30",
+        "print_quality": "normal",
+        "folder": "",
     }
     assert panel.post("/profiles/new", data=PROFILE | options).status_code == 302
     before = store.render_profiles.get(1)
     assert (before.sharpening.radius_px, before.border_colour, before.output_format) == (1.5, "#102030", "png")
+    assert (before.colour.embed, before.colour.untagged, before.watermark.opacity_percent) == (False, "refuse", 60)
+    assert ([str(size) for size in before.only_sizes], before.folder) == (["4x6", "200x300mm"], "")
+    unchanged = {name for name, value in RenderProfile(name="-") if value == getattr(before, name)}
+    of_prints = {"size", "layout", "gang_paper", "gang_gap_um", "paper", "crop_marks", "slug", "media_type", "overlay"}
+    of_prints |= {"header_sheet", "separator_sheets", "pool_id", "printer_id"}
+    assert unchanged == of_prints | {"selection", "dpi"}, "an option is not in the form"
+    assert_kept(panel, store)
+
+
+def test_every_option_of_a_print_is_kept_and_shown_again(panel: FlaskClient, store: Store) -> None:
+    options = {
+        "size": "5x7",
+        "gang_gap_mm": "4.5",
+        "paper": "8x10",
+        "crop_marks": "yes",
+        "slug": "{number} {sheet}",
+        "media_type": "photographic-glossy",
+        "header_sheet": "yes",
+        "separator_sheets": "yes",
+    }
+    assert panel.post("/profiles/new", data=PROFILE | options).status_code == 302
+    before = store.render_profiles.get(1)
+    assert (before.gang_gap_um, before.crop_marks, before.header_sheet, before.slug) == (
+        4_500,
+        True,
+        True,
+        "{number} {sheet}",
+    )
+    assert_kept(panel, store)
+
+
+def assert_kept(panel: FlaskClient, store: Store) -> None:
+    """What the form shows, posted again, is the same profile."""
+    before = store.render_profiles.get(1)
     page = panel.get("/profiles/1").data.decode()
     typed = dict(re.findall(r'<input id="(\w+)"[^>]* value="([^"]*)"', page))
     typed |= dict(re.findall(r'<select id="(\w+)".*?<option value="([^"]*)" selected', page, re.DOTALL))
