@@ -82,7 +82,8 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
     page.get_by_label("Print on").select_option(label="Pool Lab")
     page.get_by_label("Bleed (mm)").fill("three")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Write the bleed in millimetres")).to_be_visible()
+    expect(page.locator("form").get_by_text("Write it in millimetres")).to_be_visible()
+    expect(page.get_by_text("Bleed (mm): Write it in millimetres")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Lustre")
     page.get_by_label("Bleed (mm)").fill("3.175")
     # The preview follows what is typed: the sample order's sheets, then those of a layout.

@@ -13,6 +13,11 @@ function element(name, text = "", className = "") {
   return made;
 }
 
+function labelOf(field) {
+  const input = form.elements[field] ?? form.elements[field.replace(/_um$/, "_mm")];
+  return input?.labels?.[0]?.textContent ?? field;
+}
+
 function sheet(one) {
   const figure = element("figure", "", "card");
   if (one.preview) {
@@ -32,7 +37,7 @@ function sheet(one) {
 function show(answer) {
   const parts = [];
   for (const [field, message] of Object.entries(answer.errors ?? {}))
-    parts.push(element("p", field ? `${field.replaceAll("_", " ")}: ${message}` : message, "error"));
+    parts.push(element("p", field ? `${labelOf(field)}: ${message}` : message, "error"));
   if (answer.sheets) {
     const paper = Object.entries(answer.paper).map(([size, count]) => `${count} × ${size}`).join(", ");
     const files = `${answer.sheets.length} sheet${answer.sheets.length === 1 ? "" : "s"}`;
