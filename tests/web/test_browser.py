@@ -146,7 +146,17 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
 
     # On a phone nothing is wider than the screen.
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", "/tickets/1", "/profiles/1", "/profiles/layouts", "/assets/", "/render-jobs/1/rehearse", "/render-jobs/1", "/printers/", "/clients/"):
+    for path in (
+        "/",
+        "/tickets/1",
+        "/profiles/1",
+        "/profiles/layouts",
+        "/assets/",
+        "/render-jobs/1/rehearse",
+        "/render-jobs/1",
+        "/printers/",
+        "/clients/",
+    ):
         page.goto(box.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     shot(page, "phone")
