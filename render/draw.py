@@ -272,16 +272,12 @@ def _drawn(artist: _Artist, target: Path | None, thumbnail: Path | None) -> Draw
 def _straightened(pixels: Image.Image, box: tuple[float, float, float, float], placement: Placement) -> Image.Image:
     """The box's pixels, turned around its centre: what it needs is brought to the sheet's size, turned, and cut."""
     left, top, right, bottom = box
-    width, height = right - left, bottom - top
-    angle = math.radians(abs(placement.straighten_deg))
-    grown = (
-        width * math.cos(angle) + height * math.sin(angle),
-        width * math.sin(angle) + height * math.cos(angle),
-    )
     shown = placement.shown_px
-    big = [math.ceil(grown[axis] * shown[axis] / (width, height)[axis]) + 4 for axis in (0, 1)]
+    angle = math.radians(abs(placement.straighten_deg))
+    long, short = math.cos(angle), math.sin(angle)
+    big = [math.ceil(shown[0] * long + shown[1] * short) + 4, math.ceil(shown[0] * short + shown[1] * long) + 4]
     big = [side + (side - shown[axis]) % 2 for axis, side in enumerate(big)]  # the same centre, to the pixel
-    grown = (big[0] * width / shown[0], big[1] * height / shown[1])
+    grown = (big[0] * (right - left) / shown[0], big[1] * (bottom - top) / shown[1])
     centre = ((left + right) / 2, (top + bottom) / 2)
     around = (
         centre[0] - grown[0] / 2,

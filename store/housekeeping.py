@@ -17,6 +17,7 @@ log = structlog.get_logger("housekeeping")
 
 EVERY_S = 3600.0
 BATCH = 50  # tickets in one transaction
+DOWNLOADS_REMEMBERED = timedelta(days=30)  # after their end, so that "expired" can be told from "never was"
 UPLOAD_GRACE = timedelta(days=1)  # a picture is uploaded before the record that needs it
 
 
@@ -53,6 +54,8 @@ class Housekeeper:
         self._forget_records(now - self._retention.records)
         self._forget_changes(now - self._retention.records)
         self._delete_pictures(now - UPLOAD_GRACE)
+        self._forget_downloads(now - DOWNLOADS_REMEMBERED)
+        self._delete_assets(now - UPLOAD_GRACE)
 
     def _archive_some(self, before: datetime) -> bool:
         store = self._store
@@ -124,3 +127,19 @@ class Housekeeper:
         for path in store.folder.incoming.iterdir():  # uploads that broke off
             if path.stat().st_mtime < uploaded_before.timestamp():
                 path.unlink()
+
+    def _forget_downloads(self, expired_before: datetime) -> None:
+        for link in self._store.downloads.all():
+            if link.expires_at < expired_before:
+                self._store.downloads.remove(link.id)
+
+    def _delete_assets(self, added_before: datetime) -> None:
+        """Colour profiles and overlays that were taken off the list and that no profile and no ticket needs."""
+        store = self._store
+        needed = {asset.sha256 for asset in store.assets.all()}
+        profiles = [*store.render_profiles.all(), *(p for frozen in store.instructions.all() for p in frozen.profiles)]
+        needed |= {asset.sha256 for profile in profiles for asset in profile.assets}
+        for path in store.folder.assets.iterdir():
+            if path.name not in needed and path.stat().st_mtime < added_before.timestamp():
+                path.unlink()
+                log.info("asset.expired", sha256=path.name)

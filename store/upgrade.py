@@ -14,11 +14,11 @@ from store.database import Tables
 
 log = structlog.get_logger("store")
 
-SCHEMA = 1  # what this program writes
+SCHEMA = 2  # what this program writes
 
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
-STEPS: dict[int, Callable[[Tables], None]] = {}
+STEPS: dict[int, Callable[[Tables], None]] = {1: lambda tables: _name_backgrounds(tables)}
 
 
 def upgrade(
@@ -32,3 +32,10 @@ def upgrade(
     for version in range(found, to):
         (STEPS if steps is None else steps)[version](tables)
         log.info("store.upgrade_step", before=version, after=version + 1)
+
+
+def _name_backgrounds(tables: Tables) -> None:
+    """A sheet's plan calls what lies under its pictures `background`; it was `border_colour`."""
+    for sheet in tables.get("sheets", {}).values():
+        if "border_colour" in sheet.get("plan", {}):
+            sheet["plan"]["background"] = sheet["plan"].pop("border_colour")

@@ -10,12 +10,13 @@ import pytest
 from store import intake, outbox, progress
 from store.archive import Archive
 from store.housekeeping import Housekeeper, Retention
-from store.records import DesktopClient, ItemResult, Outcome, PrintJob, Sheet
+from store.profiles import AssetRef, RenderProfile
+from store.records import Asset, AssetKind, DesktopClient, Download, ItemResult, Outcome, PrintJob, Sheet
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 from store.upgrade import upgrade
-from tests.studio import FINISH, NOW, add_render_job, photo, push
+from tests.studio import FINISH, NOW, add_render_job, instructions, photo, push
 
 DAY = timedelta(days=1)
 RETENTION = Retention(tickets=30 * DAY, archive=365 * DAY, records=180 * DAY)
@@ -170,3 +171,28 @@ def test_upgrade_steps_run_in_order_from_where_the_store_is() -> None:
     assert tables["things"][1]["ran"] == [2, 3]
     with pytest.raises(KeyError):
         upgrade(1, tables, {}, to=2)  # type: ignore[arg-type]
+
+
+def test_a_plan_of_the_first_schema_is_drawn_by_this_one() -> None:
+    tables = {"sheets": {1: {"plan": {"border_colour": "#102030", "dpi": 300}}, 2: {"state": "printed"}}}
+    upgrade(1, tables)
+    assert tables["sheets"] == {1: {"plan": {"background": "#102030", "dpi": 300}}, 2: {"state": "printed"}}
+
+
+def test_download_links_and_unused_assets_expire_but_not_what_is_needed(studio: Store) -> None:
+    keeper = Housekeeper(studio, RETENTION)
+    fields = {"ticket_id": 1, "token": "t", "files": ("a.jpg",), "created_at": NOW}
+    studio.downloads.add(Download(expires_at=NOW - 31 * DAY, **fields))  # type: ignore[arg-type]
+    kept = studio.downloads.add(Download(expires_at=NOW - 29 * DAY, **fields))  # type: ignore[arg-type]
+    listed, used, frozen, unused = (digit * 64 for digit in "abcd")
+    studio.assets.add(Asset(kind=AssetKind.OVERLAY, name="listed", sha256=listed, added_at=NOW))
+    profile = RenderProfile(name="p", overlay=AssetRef(name="used", sha256=used))
+    studio.render_profiles.add(profile)
+    old = profile.with_(id=0, overlay=AssetRef(name="frozen", sha256=frozen))
+    studio.instructions.add(instructions(push("0" * 64), old, ticket_id=99))
+    for digest in (listed, used, frozen, unused):
+        studio.folder.asset(digest).write_bytes(b"x")
+        os.utime(studio.folder.asset(digest), (0, 0))
+    keeper.loop(NOW)
+    assert studio.downloads.all() == [kept]
+    assert {path.name for path in studio.folder.assets.iterdir()} == {listed, used, frozen}
