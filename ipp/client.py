@@ -83,6 +83,14 @@ class JobRequest:
     quality: int = 5  # RFC 8011 §5.2.13: 3 draft, 4 normal, 5 high
 
 
+@dataclass(frozen=True)
+class CreatedJob:
+    """What a printer made of a job that it took."""
+
+    job_id: int
+    ignored: tuple[str, ...]  # attributes that it will not honour, although it said that it could
+
+
 def session() -> aiohttp.ClientSession:
     """An HTTP session for any number of printers; must be made on, and stays on, one event loop."""
     limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT_S)
@@ -144,8 +152,8 @@ class PrinterClient:
 
     # -- printing ---------------------------------------------------------------------------------------------
 
-    async def create_job(self, job: JobRequest, printer: Group) -> int:
-        """Announce a job; returns the printer's job-id. No byte of a document is sent.
+    async def create_job(self, job: JobRequest, printer: Group) -> CreatedJob:
+        """Announce a job. No byte of a document is sent.
 
         Args:
             job: what to print.
@@ -157,7 +165,8 @@ class PrinterClient:
         job_id = answer.group(GroupTag.JOB).number("job-id")
         if job_id is None:
             raise PrintUncertain("the printer took the job but gave it no job-id")
-        return job_id
+        ignored = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
+        return CreatedJob(job_id, ignored)
 
     async def send_document(self, job_id: int, document: Path, document_format: str) -> None:
         """Send the one document of a job, streamed from disk with its length; returns when it was acknowledged."""

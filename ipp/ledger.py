@@ -36,12 +36,13 @@ def find(name: str, jobs: Iterable[ListedJob]) -> ListedJob | None:
     return next((job for job in jobs if job.name == name), None)
 
 
-def judge(state: PrintJobState, listed: ListedJob | None) -> Verdict:
+def judge(state: PrintJobState, listed: ListedJob | None, copies: int = 1) -> Verdict:
     """What follows from our record and the printer's.
 
     Args:
         state: what our ledger says.
         listed: the printer's job of that name, or None when it lists none.
+        copies: that were asked for: a printer that tells of fewer impressions has not said that all came out.
     """
     if state in (PrintJobState.INTENDED, PrintJobState.CREATED):
         return Verdict.GIVE_BACK if listed is None or listed.state in ENDED_JOBS else Verdict.SEND
@@ -50,7 +51,7 @@ def judge(state: PrintJobState, listed: ListedJob | None) -> Verdict:
     if listed is None:
         return Verdict.DOUBT  # acknowledged, but the history cannot vouch for the end
     if listed.state is JobState.COMPLETED:
-        return Verdict.COMPLETE
+        return Verdict.DOUBT if 0 < (listed.impressions_completed or copies) < copies else Verdict.COMPLETE
     if listed.state in ENDED_JOBS:
         return Verdict.ABORT if not listed.impressions_completed else Verdict.DOUBT
     return Verdict.FOLLOW
@@ -59,3 +60,8 @@ def judge(state: PrintJobState, listed: ListedJob | None) -> Verdict:
 def waits_for_document(job: ListedJob) -> bool:
     """Whether a listed job's document provably never began."""
     return job.state in (JobState.PENDING, JobState.PENDING_HELD) and bool(_WITHOUT_DOCUMENT & set(job.reasons))
+
+
+def is_unbegun(job: ListedJob) -> bool:
+    """Whether a printer says that it has not begun with a job whose document it has."""
+    return job.state in (JobState.PENDING, JobState.PENDING_HELD) and not job.impressions_completed

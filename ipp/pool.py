@@ -11,7 +11,9 @@ from store.sizes import PrintSize
 
 MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops
 DOCUMENT_FORMAT = "image/jpeg"
-BLOCKING_REASONS = ("media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty")
+BLOCKING_REASONS = frozenset(
+    {"media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty", "paused"}
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Member:
     printer: Printer
     status: PrinterStatus | None  # None: never asked
     ahead: int  # print jobs it has not completed
+    backlog: int = 0  # copies in them
+    seconds_per_copy: float = 10.0  # as measured lately; a usual dye-sublimation printer until then
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,11 @@ def allocate(
             does not split a job.
     """
     result = Allocation()
-    ahead = {member.printer.id: member.ahead for member in members}
+    ahead: dict[str, int] = {}  # by device: several entries may stand for one
+    backlog: dict[str, int] = {}
+    for member in members:
+        ahead[member.printer.device] = ahead.get(member.printer.device, 0) + member.ahead
+        backlog[member.printer.device] = backlog.get(member.printer.device, 0) + member.backlog
     last = dict(last_used)
     bound = dict(printer_of_ticket)
     for sheet in sheets:
@@ -84,14 +92,16 @@ def allocate(
             candidates = [member for member in candidates if member.printer.id == keeper] or candidates
         obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
         able = [member for member in candidates if not obstacles[member.printer.id]]
-        free = [member for member in able if ahead[member.printer.id] < MAX_AHEAD]
+        free = [member for member in able if ahead[member.printer.device] < MAX_AHEAD]
         if not free:
             result.waiting[sheet.sheet_id] = (
                 "waits for its turn" if able else _sentence(list(dict.fromkeys(filter(None, obstacles.values()))))
             )
             continue
-        chosen = _choose(free, pool, last).printer.id
-        ahead[chosen] += 1
+        best = _choose(free, pool, last, backlog).printer
+        chosen = best.id
+        ahead[best.device] += 1
+        backlog[best.device] += sheet.quantity
         if pool is not None:
             last[pool.id] = chosen
             bound.setdefault((pool.id, sheet.ticket_id), chosen)
@@ -105,7 +115,9 @@ def _members_for(sheet: Waiting, members: Sequence[Member]) -> list[Member]:
     return [member for member in members if member.printer.id == sheet.profile.printer_id]
 
 
-def _choose(free: list[Member], pool: PrinterPool | None, last: Mapping[int, int]) -> Member:
+def _choose(
+    free: list[Member], pool: PrinterPool | None, last: Mapping[int, int], backlog: Mapping[str, int]
+) -> Member:
     ordered = sorted(free, key=lambda member: member.printer.id)
     if pool is None:
         return ordered[0]
@@ -114,6 +126,9 @@ def _choose(free: list[Member], pool: PrinterPool | None, last: Mapping[int, int
     if pool.allocation_method is AllocationMethod.PRIORITY_CODE:
         highest = max(member.printer.priority_code for member in free)
         return next(member for member in in_turn if member.printer.priority_code == highest)
+    if pool.allocation_method is AllocationMethod.LEAST_BUSY:
+        # Whoever would have one more copy out first; in turn among equals.
+        return min(in_turn, key=lambda member: (backlog[member.printer.device] + 1) * member.seconds_per_copy)
     return in_turn[0]
 
 
@@ -144,21 +159,36 @@ def _why_not_now(member: Member, sheet: Waiting) -> str:
         return f"{name} has not been found on the network: switch it on"
     if status is None or status.state is PrinterState.UNKNOWN:
         return f"{name} has not answered yet"
+    if obstacle := why_not_ready(member.printer, status):
+        return obstacle
+    if status.media_ready is not None and not any(sheet.size.is_same_paper(size) for size in status.media_ready):
+        return f"load {_upright(sheet.size)} paper in {name}"
+    if status.document_formats and DOCUMENT_FORMAT not in status.document_formats:
+        return f"{name} does not take JPEG: use another printer for this profile"
+    return ""
+
+
+def why_not_ready(printer: Printer, status: PrinterStatus) -> str:
+    """Why a printer prints nothing at the moment, whatever the sheet; '' when it does."""
+    name = printer.name
     if status.state is PrinterState.UNREACHABLE:
         return f"{name} does not answer: switch it on and check its network cable"
-    trouble = [reason for reason in status.state_reasons if reason.endswith("-error") or reason in BLOCKING_REASONS]
+    trouble = sorted(BLOCKING_REASONS & bare_reasons(status))
     if status.state is PrinterState.STOPPED:
         told = status.message or ", ".join(status.state_reasons) or "no reason given"
         return f"{name} is stopped ({told}): look at its display"
     if not status.accepting:
         return f"{name} does not accept jobs now{': ' + ', '.join(trouble) if trouble else ''}"
-    if status.media_ready is not None and not any(sheet.size.is_same_paper(size) for size in status.media_ready):
-        return f"load {_upright(sheet.size)} paper in {name}"
-    if status.document_formats and DOCUMENT_FORMAT not in status.document_formats:
-        return f"{name} does not take JPEG: use another printer for this profile"
-    if sheet.quantity > status.max_copies:
-        return f"{name} prints at most {status.max_copies} copies of one sheet: order the rest as another item"
     return ""
+
+
+def bare_reasons(status: PrinterStatus) -> frozenset[str]:
+    """printer-state-reasons without their severity (RFC 8011 §5.4.12); what is only a report does not count."""
+    return frozenset(
+        reason.removesuffix("-error").removesuffix("-warning")
+        for reason in status.state_reasons
+        if not reason.endswith("-report")
+    )
 
 
 def _upright(size: PrintSize) -> PrintSize:

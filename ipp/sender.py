@@ -8,21 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 
 import aiohttp
 import structlog
 
 from ipp.attributes import ENDED_JOBS, JobState
-from ipp.client import JobRequest, PrinterClient
+from ipp.client import JobRequest, ListedJob, PrinterClient
 from ipp.errors import PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
-from ipp.ledger import Verdict, find, judge
-from ipp.pool import DOCUMENT_FORMAT, Member, Waiting, allocate
+from ipp.ledger import Verdict, find, is_unbegun, judge
+from ipp.pool import (
+    BLOCKING_REASONS,
+    DOCUMENT_FORMAT,
+    MAX_AHEAD,
+    Member,
+    Waiting,
+    allocate,
+    bare_reasons,
+    why_not_ready,
+)
 from ipp.watch import Watch
 from store import progress
 from store.errors import StoreError
 from store.profiles import PrintQuality, RenderProfile
 from store.records import Printer, PrintJob, Sheet
+from store.sizes import PrintSize
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, PrintJobState, SheetState, TicketState
 from store.tables import Store
 
@@ -30,7 +44,10 @@ log = structlog.get_logger("sender")
 
 FOLLOW_EVERY_S = 0.7
 LATER_S = 1.5  # how long to leave a busy printer alone
+TAKE_BACK_AFTER_S = 10.0  # a stopped printer keeps what it has not begun for so long, when another could print it
 GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses the sheets it has not begun
+# What decides over the paper: a printer that ignores one of these prints something else than was ordered.
+_GRAVE = frozenset({"media", "media-col", "media-size", "copies"})
 _SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, TicketState.HELD)
 
 
@@ -48,9 +65,10 @@ class Sender:
         self._store, self._http, self._watch = store, http, watch
         self._unreachable_limit = unreachable_limit
         self._carrying: dict[int, asyncio.Task[None]] = {}  # by print job
-        self._doors: dict[int, asyncio.Lock] = {}  # by printer: one document at a time
+        self._doors: dict[str, asyncio.Lock] = {}  # by device: one document at a time
+        self._stopped_since: dict[int, datetime] = {}  # by printer
         self._ours: set[int] = set()  # print jobs that this process intended
-        self._waiting_since: dict[int, datetime] = {}  # by sheet, while nothing can take it
+        self._waiting_since: dict[tuple[int, int, PrintSize], datetime] = {}  # while nothing can take such sheets
 
     async def run(self) -> None:
         """Go on for ever; ends by cancellation."""
@@ -75,41 +93,55 @@ class Sender:
 
     def assign(self, now: datetime) -> None:
         """Decide for every sheet that waits for a printer."""
+        printers = self._store.printers.all()
+        # Sheets of one ticket, profile and size have the same chances: no more of them are looked at than could go.
+        most = MAX_AHEAD * len(printers) + 1
         waiting: list[Waiting] = []
         for state in _SENDABLE:
             for ticket in self._store.tickets.by("state", state.value):
                 profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
+                alike: Counter[tuple[int, PrintSize]] = Counter()
                 for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
                     profile = profiles[sheet.profile_id]
-                    if profile.prints and not sheet.hold:
-                        waiting.append(Waiting(sheet.id, ticket.id, sheet.size, sheet.quantity, profile))
-        self._waiting_since = {s.sheet_id: self._waiting_since.get(s.sheet_id, now) for s in waiting}
+                    if sheet.prints and not sheet.hold and alike[sheet.profile_id, sheet.size] < most:
+                        alike[sheet.profile_id, sheet.size] += 1
+                        waiting.append(
+                            Waiting(sheet.id, ticket.id, sheet.size, sheet.quantity - sheet.copies_done, profile)
+                        )
+        self._waiting_since = {key: self._waiting_since.get(key, now) for key in map(_alike, waiting)}
         if not waiting:
             return
         waiting.sort(key=lambda sheet: (sheet.ticket_id, sheet.sheet_id))
         pools = {pool.id: pool for pool in self._store.printer_pools.all()}
         allocation = allocate(waiting, self._members(), pools, self._last_used(), self._printer_of_ticket(waiting))
+        by_id = {sheet.sheet_id: sheet for sheet in waiting}
         for sheet_id, printer_id in allocation.assigned:
+            self._waiting_since[_alike(by_id[sheet_id])] = now
             self._intend(sheet_id, printer_id, now)
         for sheet_id, reason in allocation.impossible.items():
             self._fail(sheet_id, reason, now)
         for sheet_id, reason in allocation.waiting.items():
-            if reason != "waits for its turn" and now - self._waiting_since[sheet_id] > self._unreachable_limit:
-                self._fail(sheet_id, f"given up after {self._unreachable_limit}: {reason}", now)
+            waits = by_id[sheet_id]
+            if reason != "waits for its turn" and now - self._waiting_since[_alike(waits)] > self._unreachable_limit:
+                for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
+                    if (sheet.profile_id, sheet.size) == (waits.profile.id, waits.size):
+                        self._fail(sheet.id, f"given up after {self._unreachable_limit}: {reason}", now)
         self._explain(waiting, allocation.waiting)
 
     def _members(self) -> list[Member]:
-        return [
-            Member(
-                printer,
-                self._store.printer_status.find(printer.id),
-                sum(
-                    len(self._store.print_jobs.by("printer_state", (printer.id, state.value)))
-                    for state in OPEN_PRINT_JOBS
-                ),
-            )
-            for printer in self._store.printers.all()
+        pace = paces(self._store.print_jobs.newest(200))
+        return [self._member(printer, pace.get(printer.id)) for printer in self._store.printers.all()]
+
+    def _member(self, printer: Printer, seconds_per_copy: float | None) -> Member:
+        open_jobs = [
+            job
+            for state in OPEN_PRINT_JOBS
+            for job in self._store.print_jobs.by("printer_state", (printer.id, state.value))
         ]
+        status, backlog = self._store.printer_status.find(printer.id), sum(job.copies for job in open_jobs)
+        if seconds_per_copy is None:
+            return Member(printer, status, len(open_jobs), backlog)
+        return Member(printer, status, len(open_jobs), backlog, seconds_per_copy)
 
     def _last_used(self) -> dict[int, int]:
         """By pool: the printer of the pool's newest print job, so that a restart goes on in turn."""
@@ -133,6 +165,7 @@ class Sender:
     def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> None:
         with self._store.transaction():
             sheet = self._store.sheets.get(sheet_id)
+            status = self._store.printer_status.find(printer_id)
             print_job = self._store.print_jobs.add(
                 PrintJob(
                     sheet_id=sheet.id,
@@ -140,7 +173,8 @@ class Sender:
                     printer_id=printer_id,
                     # Unique even after a restore of an older store: the number alone would come again.
                     job_name=f"printroom-{sheet.ticket_id}-{sheet.id}-{secrets.token_hex(4)}",
-                    copies=sheet.quantity,
+                    # What the printer cannot do at once follows in another print job.
+                    copies=min(sheet.quantity - sheet.copies_done, status.max_copies if status else 1),
                     state=PrintJobState.INTENDED,
                     intended_at=now,
                     changed_at=now,
@@ -226,9 +260,9 @@ class Sender:
         """One step forward from a state that is known to be true at the printer."""
         if print_job.state is PrintJobState.SENT:
             await asyncio.sleep(FOLLOW_EVERY_S)
-            await self._follow(print_job, client)
+            await self._follow(print_job, printer, client)
             return
-        door = self._doors.setdefault(print_job.printer_id, asyncio.Lock())
+        door = self._doors.setdefault(printer.device, asyncio.Lock())
         async with door:
             print_job = self._store.print_jobs.get(print_job.id)
             if self._store.tickets.get(print_job.ticket_id).state is TicketState.CANCELED:
@@ -239,11 +273,22 @@ class Sender:
                 profiles = self._store.instructions.get(print_job.ticket_id).profiles
                 profile = next(one for one in profiles if one.id == sheet.profile_id)
                 request = job_request(print_job, sheet, profile)
-                job_id = await client.create_job(request, await self._watch.description(printer))
+                created = await client.create_job(request, await self._watch.description(printer))
                 with self._store.transaction():
                     print_job = progress.move_print_job(
-                        self._store, print_job, "create", datetime.now(UTC), job_id=job_id
+                        self._store, print_job, "create", datetime.now(UTC), job_id=created.job_id
                     )
+                if grave := sorted(_GRAVE & set(created.ignored)):
+                    await client.cancel_job(created.job_id)
+                    reason = (
+                        f"{printer.name} took the job but would ignore {', '.join(grave)}, so that a borderless "
+                        f"{sheet.size} would come out wrong: take {sheet.size} off its allowable print sizes, "
+                        "or choose another printer"
+                    )
+                    progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
+                    return
+                if created.ignored:
+                    log.warning("print_job.ignored", id=print_job.id, printer=printer.name, names=created.ignored)
             await self._send(print_job, client, sheet)
 
     async def _send(self, print_job: PrintJob, client: PrinterClient, sheet: Sheet) -> None:
@@ -267,12 +312,14 @@ class Sender:
             progress.move_print_job(self._store, print_job, "send", datetime.now(UTC))
         self._watch.soon(print_job.printer_id)
 
-    async def _follow(self, print_job: PrintJob, client: PrinterClient) -> None:
+    async def _follow(self, print_job: PrintJob, printer: Printer, client: PrinterClient) -> None:
         listed = await client.job(print_job.job_id or 0)
         if listed is None or listed.name != print_job.job_name:
             listed = find(print_job.job_name, await client.jobs())
-        verdict = judge(print_job.state, listed)
+        verdict = judge(print_job.state, listed, print_job.copies)
         if verdict is Verdict.FOLLOW:
+            if listed is not None and self._is_stuck(printer) and is_unbegun(listed):
+                await self._take_back(print_job, client, listed)
             return
         now = datetime.now(UTC)
         done = listed.impressions_completed if listed else None
@@ -283,9 +330,44 @@ class Sender:
             why = listed.message or ", ".join(listed.reasons) or "no reason given"
             reason = f"{self._name(print_job)} {word} the print ({why}): look at the printer, then set the status again"
             progress.settle_print_job(self._store, print_job, "abort", now, reason=reason)
+        elif listed is not None and listed.state is JobState.COMPLETED:
+            self._doubt(print_job, f"the printer says completed, and counted {done} of {print_job.copies} copies")
         else:
             self._doubt(print_job, "the printer no longer lists the job")
         self._watch.soon(print_job.printer_id)
+
+    def _is_stuck(self, printer: Printer) -> bool:
+        """Whether a printer stands still for a while, and another of its pool could take over."""
+        status = self._store.printer_status.find(printer.id)
+        if status is None or not (why_not_ready(printer, status) or BLOCKING_REASONS & bare_reasons(status)):
+            self._stopped_since.pop(printer.id, None)
+            return False
+        since = self._stopped_since.setdefault(printer.id, datetime.now(UTC))
+        if datetime.now(UTC) - since < timedelta(seconds=TAKE_BACK_AFTER_S):
+            return False
+        others = [
+            other
+            for other in self._store.printers.all()
+            if other.pool_id is not None and other.pool_id == printer.pool_id and other.device != printer.device
+        ]
+        return any(
+            not other.inactive
+            and (known := self._store.printer_status.find(other.id))
+            and not why_not_ready(other, known)
+            for other in others
+        )
+
+    async def _take_back(self, print_job: PrintJob, client: PrinterClient, listed: ListedJob) -> None:
+        """Withdraw a job that a stopped printer has not begun, so that another prints it. The printer's word that it
+        is canceled, without an impression, is what lets the sheet go."""
+        await client.cancel_job(listed.job_id)
+        after = find(print_job.job_name, await client.jobs())
+        now = datetime.now(UTC)
+        if after is not None and after.state is JobState.CANCELED and not after.impressions_completed:
+            reason = f"{self._name(print_job)} stopped before it began: another printer takes it"
+            progress.settle_print_job(self._store, print_job, "cancel", now, reason=reason)
+        elif after is None or after.state is JobState.CANCELED:
+            self._doubt(print_job, "the job was withdrawn and the printer does not tell whether it had begun")
 
     # -- when things go wrong -------------------------------------------------------------------------------------
 
@@ -352,6 +434,28 @@ class Sender:
     def _name(self, print_job: PrintJob) -> str:
         printer = self._store.printers.find(print_job.printer_id)
         return printer.name if printer else "the printer"
+
+
+def paces(print_jobs: Iterable[PrintJob]) -> dict[int, float]:
+    """By printer: seconds a copy took lately, from when it began (or the one before ended) to its end."""
+    ended: dict[int, list[PrintJob]] = {}
+    for job in print_jobs:
+        if job.state is PrintJobState.COMPLETED and job.impressions_completed is not None:
+            ended.setdefault(job.printer_id, []).append(job)
+    found: dict[int, float] = {}
+    for printer_id, jobs in ended.items():
+        jobs.sort(key=lambda job: job.changed_at)
+        seconds = [
+            (job.changed_at - max(job.intended_at, before.changed_at)).total_seconds() / job.copies
+            for before, job in pairwise(jobs)
+        ]
+        if seconds:
+            found[printer_id] = max(0.1, median(seconds[-20:]))
+    return found
+
+
+def _alike(sheet: Waiting) -> tuple[int, int, PrintSize]:
+    return sheet.ticket_id, sheet.profile.id, sheet.size
 
 
 _QUALITIES = {PrintQuality.DRAFT: 3, PrintQuality.NORMAL: 4, PrintQuality.HIGH: 5}

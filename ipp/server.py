@@ -58,6 +58,10 @@ class PrintQueue(Protocol):
         """The printer's attributes, without those that the server adds itself."""
         ...
 
+    def ignored(self, ticket: Group) -> list[Attribute]:  # noqa: ARG002
+        """Attributes of a job that will not be honoured, although it is taken."""
+        return []
+
     def check(self, ticket: Group, document_format: str) -> None:
         """Raise Refusal when a job with these attributes could not be printed."""
         ...
@@ -104,7 +108,12 @@ def respond(request: Message, queue: PrintQueue, uri: str, document: Path | None
         handler = _HANDLERS.get(request.code)
         if handler is None:
             raise Refusal(Status.OPERATION_NOT_SUPPORTED, f"operation 0x{request.code:04x} is not offered here")
-        answer.groups.extend(handler(_Exchange(request, queue, uri, document)))
+        groups = handler(_Exchange(request, queue, uri, document))
+        ignored = queue.ignored(request.group(GroupTag.JOB)) if request.code in _WITH_TICKET else []
+        if ignored:  # RFC 8011 §4.1.7: taken all the same, and said so
+            answer.code = Status.OK_IGNORED_OR_SUBSTITUTED
+            answer.groups.append(Group(GroupTag.UNSUPPORTED, ignored))
+        answer.groups.extend(groups)
     except Refusal as refusal:
         answer.code = refusal.status
         answer.groups[0].attributes.append(attribute("status-message", refusal.message[:1023]))
@@ -289,6 +298,7 @@ def _described(exchange: _Exchange, job: ServedJob, names: Sequence[str] = ()) -
     return Group(GroupTag.JOB, [item for item in own + sent if not names or item.name in names])
 
 
+_WITH_TICKET = (Operation.PRINT_JOB, Operation.VALIDATE_JOB, Operation.CREATE_JOB)
 _HANDLERS: dict[int, Callable[[_Exchange], list[Group]]] = {
     Operation.PRINT_JOB: _print_job,
     Operation.VALIDATE_JOB: _validate_job,

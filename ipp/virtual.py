@@ -50,6 +50,16 @@ class Levers:
     paper: dict[str, int] = field(default_factory=dict)  # by size: sheets loaded
     seconds_per_sheet: float = 0.3
     stopped: bool = False
+    jammed: bool = False  # stops in the middle of its work until it is cleared
+    max_copies: int = 999  # of one job; 0: it knows nothing of copies
+    copies_made: int = 0  # of each job, whatever it was asked for and claims; 0: as many as were asked for
+    refused_sizes: list[str] = field(default_factory=list)  # although paper of that size is loaded
+    ignored: list[str] = field(default_factory=list)  # job attributes that it takes and does not honour
+    answer_delay_s: float = 0.0  # asleep: before each answer
+    drop_after_bytes: int = 0  # the link breaks in each document behind so many bytes; 0: never
+    prints_halves: bool = False  # a document that was cut off is printed as far as it came, and called completed
+    forgets: bool = False  # finished jobs are not listed
+    aborts: int = 0  # so many of the next jobs end as aborted
 
 
 class VirtualPrinter(PrintQueue):
@@ -81,7 +91,9 @@ class VirtualPrinter(PrintQueue):
         reasons = (["media-needed-error"] if any("media-needed" in j.reasons for j in open_jobs) else []) + (
             ["media-empty-error"] if not loaded else []
         )
-        state = 5 if self.levers.stopped else 4 if is_printing else 3
+        if self.levers.jammed:
+            reasons.append("media-jam-error")
+        state = 5 if self.levers.stopped or self.levers.jammed else 4 if is_printing else 3
         answer = [
             attribute("printer-name", self.name),
             attribute("printer-info", self.name),
@@ -97,8 +109,6 @@ class VirtualPrinter(PrintQueue):
             attribute("document-format-supported", "image/jpeg"),
             attribute("document-format-default", "image/jpeg"),
             attribute("color-supported", True),
-            attribute("copies-supported", Range(1, 999)),
-            attribute("copies-default", 1),
             attribute("media-supported", *(media_name(size) for size in sizes)),
             attribute("media-col-supported", "media-size", "media-type", *_MARGINS),
             attribute("media-type-supported", "photographic", "photographic-glossy"),
@@ -109,6 +119,9 @@ class VirtualPrinter(PrintQueue):
             attribute("printer-resolution-supported", resolution(300), resolution(600)),
             attribute("sides-supported", "one-sided"),
         ]
+        if self.levers.max_copies:
+            answer.append(attribute("copies-supported", Range(1, self.levers.max_copies)))
+            answer.append(attribute("copies-default", 1))
         if loaded:
             answer.append(attribute("media-ready", *(media_name(size) for size in loaded)))
             answer.append(attribute("media-col-ready", *(borderless_media_col(size) for size in loaded)))
@@ -120,8 +133,15 @@ class VirtualPrinter(PrintQueue):
             raise Refusal(Status.DOCUMENT_FORMAT_NOT_SUPPORTED, f"{document_format} is not supported, send image/jpeg")
         media_col = ticket.attribute("media-col")
         size = size_of_media_col(ticket.first("media-col"))
-        if media_col is not None and (size is None or not self._slot(size)):
+        is_refused = any(
+            (one := _size(text)) and size and one.is_same_paper(size) for text in self.levers.refused_sizes
+        )
+        if media_col is not None and (size is None or not self._slot(size) or is_refused):
             raise Refusal(Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, f"no {size} paper in this printer", [media_col])
+
+    def ignored(self, ticket: Group) -> list[Attribute]:
+        """See PrintQueue."""
+        return [item for item in ticket.attributes if item.name in self.levers.ignored]
 
     def create(self, name: str, user: str, ticket: Group) -> ServedJob:
         """See PrintQueue."""
@@ -142,7 +162,7 @@ class VirtualPrinter(PrintQueue):
 
     def jobs(self) -> list[ServedJob]:
         """See PrintQueue."""
-        return list(self._jobs.values())
+        return [job for job in self._jobs.values() if not (self.levers.forgets and job.state in ENDED_JOBS)]
 
     # -- the engine -----------------------------------------------------------------------------------------------
 
@@ -150,7 +170,7 @@ class VirtualPrinter(PrintQueue):
         """Print for ever; ends by cancellation."""
         while True:
             job = next((j for j in self._jobs.values() if j.state in (JobState.PENDING, JobState.PROCESSING)), None)
-            if job is None or self.levers.stopped:
+            if job is None or self.levers.stopped or self.levers.jammed:
                 self._wake.clear()
                 try:
                     await asyncio.wait_for(self._wake.wait(), 0.1)
@@ -161,18 +181,23 @@ class VirtualPrinter(PrintQueue):
 
     async def _print(self, job: ServedJob) -> None:
         job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
-        copies = job.ticket.number("copies") or 1
+        copies = self.levers.copies_made or (job.ticket.number("copies") or 1 if self.levers.max_copies else 1)
         size = size_of_media_col(job.ticket.first("media-col"))
         slot = self._slot(size) if size else next(iter(self.levers.paper), "")
         while job.impressions_completed < copies:
-            while self.levers.stopped or self.levers.paper.get(slot, 0) < 1:
+            while (is_down := self.levers.stopped or self.levers.jammed) or self.levers.paper.get(slot, 0) < 1:
                 job.state = JobState.PROCESSING_STOPPED
-                job.reasons = ("printer-stopped",) if self.levers.stopped else ("media-needed",)
+                job.reasons = ("printer-stopped",) if is_down else ("media-needed",)
                 await asyncio.sleep(0.1)
                 if job.state == JobState.CANCELED:
                     return
             job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
             await asyncio.sleep(self.levers.seconds_per_sheet)
+            if self.levers.aborts:
+                self.levers.aborts -= 1
+                job.state, job.reasons, job.message = JobState.ABORTED, ("aborted-by-system",), "the ribbon tore"
+                self._documents.pop(job.id).unlink()
+                return
             self.levers.paper[slot] -= 1
             job.impressions_completed += 1
             self._come_out(job)
@@ -210,11 +235,12 @@ def application(printer: VirtualPrinter) -> web.Application:
     """The printer's HTTP side: IPP at /ipp/print, its levers as JSON at /levers."""
 
     async def answer(request: web.Request) -> web.Response:
+        await asyncio.sleep(printer.levers.answer_delay_s)
         try:
             head, rest = await _read_head(request)
         except MessageError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        document = await _spool(request, rest, printer.tray) if head.code in WITH_DOCUMENT else None
+        document = await _spool(request, rest, printer) if head.code in WITH_DOCUMENT else None
         uri = f"ipp://{request.host}{PATH}"
         response = respond(head, printer, uri, document)
         if document is not None and response.code != Status.OK:
@@ -225,7 +251,7 @@ def application(printer: VirtualPrinter) -> web.Application:
         if request.method == "PUT":
             for name, value in (await request.json()).items():
                 if not hasattr(printer.levers, name):
-                    raise web.HTTPBadRequest(text=f"there is no lever '{name}': paper, seconds_per_sheet, stopped")
+                    raise web.HTTPBadRequest(text=f"there is no lever '{name}', but {', '.join(vars(Levers()))}")
                 setattr(printer.levers, name, value)
         return web.json_response(vars(printer.levers))
 
@@ -250,16 +276,25 @@ async def _read_head(request: web.Request) -> tuple[codec.Message, bytes]:
     raise MessageIncomplete("the request ends before its attributes do")
 
 
-async def _spool(request: web.Request, rest: bytes, folder: Path) -> Path | None:
-    """The document behind the head, in a file; None when there is none. A body cut short raises and leaves nothing."""
-    handle, name = tempfile.mkstemp(prefix=".spool-", dir=folder)
+async def _spool(request: web.Request, rest: bytes, printer: VirtualPrinter) -> Path | None:
+    """The document behind the head, in a file; None when there is none. A body cut short raises and leaves nothing,
+    but for a printer with the habit of printing halves."""
+    handle, name = tempfile.mkstemp(prefix=".spool-", dir=printer.tray)
     path = Path(name)
+    limit = printer.levers.drop_after_bytes
+    size = len(rest)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(rest)
             async for chunk in request.content.iter_any():
                 file.write(chunk)
+                size += len(chunk)
+                if limit and size > limit and request.transport is not None:
+                    request.transport.abort()
+                    raise ConnectionResetError("dropped by its lever")
     except BaseException:
+        if printer.levers.prints_halves and size:
+            return path
         path.unlink()
         raise
     if path.stat().st_size == 0:

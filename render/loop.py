@@ -303,8 +303,9 @@ class RenderLoop:
             ticket = self._store.tickets.get(ticket_id)
             plans, failures = plan(instructions, known, ticket.opened_at)
             ticket = ticket.with_(results=tuple(failures))
+            prints = {profile.id: profile.prints for profile in instructions.profiles}
             for sheet_plan in plans:
-                self._store.sheets.add(_planned_sheet(ticket_id, sheet_plan))
+                self._store.sheets.add(_planned_sheet(ticket_id, sheet_plan, prints[sheet_plan.profile_id]))
             if plans:
                 self._store.tickets.put(ticket)
             else:
@@ -367,7 +368,7 @@ def why_waiting(render_job: RenderJob) -> str:
     return f"waits until {render_job.start_time:%H:%M}, when this render job's hours begin"
 
 
-def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan) -> Sheet:
+def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan, prints: bool) -> Sheet:
     return Sheet(
         ticket_id=ticket_id,
         profile_id=sheet_plan.profile_id,
@@ -379,6 +380,7 @@ def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan) -> Sheet:
         state=SheetState.PLANNED,
         plan=sheet_plan.model_dump(mode="json"),
         flags=sheet_plan.flags,
+        prints=prints,
         is_cover=sheet_plan.is_cover,
         hold=sheet_plan.hold,
     )

@@ -373,6 +373,21 @@ class JournalStorage(Storage):
                 index.replace(doc_id, None, document)
             self._indexes.setdefault(name, {})[index_name] = index
 
+    def count_of(self, name: str, index_name: str, key: Hashable) -> int:
+        """How many have the key; costs nothing but what this thread's transaction has changed."""
+        index = self._indexes[name][index_name]
+        mine = self._is_mine()
+        if not mine:
+            self._barrier()
+        with self._memory:
+            found = len(index.ids(key))
+            if mine:
+                committed = index.ids(key)
+                for doc_id, document in self._overlay.get(name, {}).items():
+                    has_now = document is not None and index.key(document) == key
+                    found += has_now - (doc_id in committed)
+        return found
+
     def lookup(self, name: str, index_name: str, key: Hashable) -> list[tuple[int, Document]]:
         """(id, document) of those that have the key, by id."""
         index = self._indexes[name][index_name]

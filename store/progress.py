@@ -85,7 +85,6 @@ def move_print_job(store: Store, print_job: PrintJob, event: str, now: datetime,
 
 
 _SHEET_AFTER = {
-    PrintJobState.COMPLETED: "print",
     PrintJobState.ABORTED: "fail",
     PrintJobState.CANCELED: "give back",
     PrintJobState.UNSURE: "doubt",
@@ -97,9 +96,18 @@ def settle_print_job(store: Store, print_job: PrintJob, event: str, now: datetim
     with store.transaction():
         moved = move_print_job(store, print_job, event, now, **changes)
         sheet = store.sheets.get(moved.sheet_id)
-        move_sheet(store, sheet, _SHEET_AFTER[moved.state], reason=moved.reason)
+        if moved.state is PrintJobState.COMPLETED:
+            _count_copies(store, sheet, moved.copies)
+        else:
+            move_sheet(store, sheet, _SHEET_AFTER[moved.state], reason=moved.reason)
         review_ticket(store, moved.ticket_id, now)
     return moved
+
+
+def _count_copies(store: Store, sheet: Sheet, copies: int) -> Sheet:
+    """Copies of a sheet came out: it is printed, or the rest goes to a printer again."""
+    done = sheet.copies_done + copies
+    return move_sheet(store, sheet, "print" if done >= sheet.quantity else "give back", reason="", copies_done=done)
 
 
 def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
@@ -108,30 +116,24 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         ticket = store.tickets.get(ticket_id)
         if ticket.state in states.ENDED_TICKETS or ticket.state in (TicketState.WAITING, TicketState.RENDERING):
             return ticket
-        sheets = store.sheets.by("ticket", ticket_id)
-        instructions = store.instructions.get(ticket_id)
-        prints = {profile.id: profile.prints for profile in instructions.profiles}
-        unsure = [sheet for sheet in sheets if sheet.state is SheetState.UNSURE]
-        held = [sheet for sheet in sheets if sheet.state is SheetState.DRAWN and sheet.hold]
-        open_sheets = [
-            sheet
-            for sheet in sheets
-            if sheet.state not in states.SETTLED_SHEETS
-            and not (sheet.state is SheetState.DRAWN and not prints[sheet.profile_id])
-        ]
-        if ticket.state is TicketState.RENDERED and any(sheet.print_job_id for sheet in sheets):
+        unsure = store.sheets.count("ticket_state", (ticket_id, SheetState.UNSURE.value))
+        held = store.sheets.by("held", ticket_id)
+        is_open = store.sheets.count("open", ticket_id) > 0
+        was_sent = store.sheets.count("was_sent", ticket_id) > 0
+        if ticket.state is TicketState.RENDERED and was_sent:
             ticket = move_ticket(store, ticket, "send", now)
         if unsure and ticket.state is not TicketState.HELD:
-            what = f"{len(unsure)} sheet{'s' * (len(unsure) > 1)} may or may not have come out of the printer"
+            what = f"{unsure} sheet{'s' * (unsure > 1)} may or may not have come out of the printer"
             return move_ticket(store, ticket, "ask", now, f"{what}: look at the paper and answer on this page")
         if held and not unsure and ticket.state is not TicketState.HELD:
             what = f"{len(held)} sheet{'s' * (len(held) > 1)} would not look good ({held[0].hold})"
             return move_ticket(store, ticket, "ask", now, f"{what}: print anyway, or not, on this page")
-        if not unsure and not held and open_sheets and ticket.state is TicketState.HELD:
-            was_sent = any(sheet.print_job_id for sheet in sheets)
+        if not unsure and not held and is_open and ticket.state is TicketState.HELD:
             return move_ticket(store, ticket, "resume" if was_sent else "release", now)
-        if open_sheets:
+        if is_open:
             return ticket
+        sheets = store.sheets.by("ticket", ticket_id)
+        instructions = store.instructions.get(ticket_id)
         return end_ticket(store, ticket, results_of(store, ticket, instructions, sheets), now)
 
 
@@ -146,12 +148,10 @@ def results_of(
         if sheet.is_cover and is_done:
             continue
         printers: list[str] = []
-        copies = 0
         for print_job in store.print_jobs.by("sheet", sheet.id):
             if print_job.state is PrintJobState.COMPLETED:
                 printer = store.printers.find(print_job.printer_id)
                 printers.append(printer.name if printer else f"printer {print_job.printer_id}")
-                copies += print_job.copies
         for (item, image), cells in Counter(sheet.lines or ((sheet.item, sheet.image),)).items():
             results.append(
                 ItemResult(
@@ -162,7 +162,7 @@ def results_of(
                     reason=sheet.reason,
                     files=(sheet.file,) if sheet.file else (),
                     printers=tuple(printers),
-                    copies=copies * cells,
+                    copies=sheet.copies_done * cells,
                 )
             )
     return tuple(results)
@@ -228,8 +228,14 @@ def answer_held(store: Store, sheet_id: int, prints: bool, now: datetime) -> She
         return sheet
 
 
-def answer_unsure(store: Store, sheet_id: int, came_out: bool, now: datetime) -> Sheet:
-    """Take a person's answer to "did this come out?": printed, or to be printed again.
+def answer_unsure(store: Store, sheet_id: int, copies: int, now: datetime) -> Sheet:
+    """Take a person's answer to "did this come out?"; what did not is printed again.
+
+    Args:
+        store: the open store.
+        sheet_id: of the sheet.
+        copies: how many of the print job's copies came out; more count as all.
+        now: the time.
 
     Raises:
         ImpossibleMove: the sheet is not (or no longer) unsure.
@@ -238,8 +244,13 @@ def answer_unsure(store: Store, sheet_id: int, came_out: bool, now: datetime) ->
         sheet = store.sheets.get(sheet_id)
         states.after(states.SHEET_MOVES, f"sheet {sheet.id}", sheet.state, "give back")
         print_job = store.print_jobs.get(sheet.print_job_id or 0)
-        event, note = ("complete", "a person saw it") if came_out else ("abort", "a person looked: it did not come out")
-        move_print_job(store, print_job, event, now, reason=note)
-        sheet = move_sheet(store, sheet, "print" if came_out else "give back", reason="")
+        copies = min(max(0, copies), print_job.copies)
+        if copies:
+            note = "a person saw it" if copies == print_job.copies else f"a person saw {copies} of {print_job.copies}"
+            move_print_job(store, print_job, "complete", now, reason=note)
+            sheet = _count_copies(store, sheet, copies)
+        else:
+            move_print_job(store, print_job, "abort", now, reason="a person looked: it did not come out")
+            sheet = move_sheet(store, sheet, "give back", reason="")
         review_ticket(store, sheet.ticket_id, now)
         return sheet

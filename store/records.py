@@ -71,12 +71,18 @@ class Printer(Stored):
     inactive: bool = False
     added_by_hand: bool = False  # given by its URI: discovery does not move it
 
+    @property
+    def device(self) -> str:
+        """The same for entries that stand for one device, as for a printer that is entered once per size."""
+        return self.uuid or self.uri or f"entry {self.id}"
+
 
 class AllocationMethod(StrEnum):
     """How a pool chooses among printers that can take a sheet."""
 
     ROUND_ROBIN = "round robin"
     PRIORITY_CODE = "priority code"
+    LEAST_BUSY = "least busy"  # by its backlog and its measured pace
 
 
 class PrinterPool(Stored):
@@ -162,6 +168,8 @@ class Sheet(Stored):
     width_px: int = 0
     height_px: int = 0
     reason: str = ""
+    prints: bool = False  # it goes to paper, and not only into a folder
+    copies_done: int = 0  # of the quantity, that a printer said it completed
     is_cover: bool = False  # a header or separator sheet: nobody ordered it
     flags: tuple[str, ...] = ()  # what a person may want to know: an untagged picture, few pixels
     hold: str = ""  # why a person must release it before it is printed

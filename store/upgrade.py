@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from store.database import Tables
+from store.database import Document, Tables
 
 log = structlog.get_logger("store")
 
@@ -18,7 +18,7 @@ SCHEMA = 2  # what this program writes
 
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
-STEPS: dict[int, Callable[[Tables], None]] = {1: lambda tables: _name_backgrounds(tables)}
+STEPS: dict[int, Callable[[Tables], None]] = {1: lambda tables: _second_schema(tables)}
 
 
 def upgrade(
@@ -34,8 +34,16 @@ def upgrade(
         log.info("store.upgrade_step", before=version, after=version + 1)
 
 
-def _name_backgrounds(tables: Tables) -> None:
-    """A sheet's plan calls what lies under its pictures `background`; it was `border_colour`."""
+def _second_schema(tables: Tables) -> None:
+    """A sheet's plan calls what lies under its pictures `background`; it was `border_colour`. A sheet knows whether it
+    is printed, and how many copies have been."""
     for sheet in tables.get("sheets", {}).values():
+        frozen = tables.get("instructions", {}).get(sheet.get("ticket_id", 0), {})
+        profiles: dict[int, Document] = {profile.get("id", 0): profile for profile in frozen.get("profiles", ())}
+        profile = profiles.get(sheet.get("profile_id", 0), {})
+        if profile.get("pool_id") is not None or profile.get("printer_id") is not None:
+            sheet["prints"] = True
+            if sheet.get("state") == "printed":
+                sheet["copies_done"] = sheet["quantity"]
         if "border_colour" in sheet.get("plan", {}):
             sheet["plan"]["background"] = sheet["plan"].pop("border_colour")

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from store import progress
 from store.records import Sheet, Ticket
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
-from web import services
+from web import forms, services
 
 pages = Blueprint("tickets", __name__)
 
@@ -163,8 +163,8 @@ def cancel(ticket_id: int) -> AnyResponse:
 @pages.post("/sheets/<int:sheet_id>/answer")
 def answer(sheet_id: int) -> AnyResponse:
     """A person answers whether an unsure sheet came out."""
-    came_out = request.form.get("came_out") == "yes"
-    sheet = progress.answer_unsure(services().store, sheet_id, came_out, datetime.now(UTC))
+    copies = forms.number_or_none(request.form.get("copies", "")) or 0
+    sheet = progress.answer_unsure(services().store, sheet_id, copies, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 

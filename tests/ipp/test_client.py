@@ -50,7 +50,7 @@ def test_a_real_printer_prints_what_it_is_sent_byte_for_byte(eve_printer: StartE
 
     async def print_it(printer: PrinterClient) -> int:
         description = await printer.describe()
-        job_id = await printer.create_job(request, description.attributes)
+        job_id = (await printer.create_job(request, description.attributes)).job_id
         waiting = await printer.job(job_id)
         assert waiting and waiting.name == request.name
         await printer.send_document(job_id, document, "image/jpeg")
@@ -85,7 +85,7 @@ def test_a_busy_printer_is_busy_not_broken(eve_printer: StartEve) -> None:
     async def two(printer: PrinterClient) -> None:
         description = await printer.describe()
         request = JobRequest("x", 1, parse_size("4x6"), 300, has_bleed=False)
-        job_id = await printer.create_job(request, description.attributes)
+        job_id = (await printer.create_job(request, description.attributes)).job_id
         with pytest.raises(PrinterBusy):
             await printer.create_job(request, description.attributes)
         await printer.cancel_job(job_id)

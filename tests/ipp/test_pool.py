@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from ipp.pool import Allocation, Member, Waiting, allocate
+from ipp.pool import Allocation, Member, Waiting, allocate, bare_reasons
+from ipp.sender import paces
 from store.profiles import RenderProfile
-from store.records import Printer, PrinterPool, PrinterState, PrinterStatus
+from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus, PrintJob
 from store.sizes import parse_size
+from store.states import PrintJobState
 from tests.studio import NOW
 
 POOL = PrinterPool(id=1, name="Lab")
@@ -15,7 +19,7 @@ IDLE = PrinterStatus(state=PrinterState.IDLE, max_copies=99, since=NOW)
 
 
 def member(number: int, ahead: int = 0, status: PrinterStatus | None = IDLE, **printer: Any) -> Member:
-    fields = {"id": number, "name": f"Lab {number}", "uri": "ipp://x", "pool_id": 1, **printer}
+    fields = {"id": number, "name": f"Lab {number}", "uri": f"ipp://{number}", "pool_id": 1, **printer}
     return Member(Printer(**fields), status, ahead)
 
 
@@ -81,11 +85,6 @@ def test_a_printer_that_is_off_for_the_moment_does_not_make_its_size_impossible(
     assert not result.impossible and "no active printer" in result.waiting[100]
 
 
-def test_more_copies_than_a_printer_can_make_wait_with_the_reason() -> None:
-    result = allocated(sheets(1, quantity=5), [member(1, status=IDLE.with_(max_copies=1))])
-    assert "at most 1 copies" in result.waiting[100]
-
-
 def test_a_deleted_pool_or_printer_is_said() -> None:
     assert "pool of the profile 'p' was deleted" in allocated(sheets(1, pool_id=9), [member(1)]).impossible[100]
     lost = sheets(1, pool_id=None, printer_id=9)
@@ -103,3 +102,33 @@ def test_every_reason_says_what_to_do() -> None:
     }
     for words, one in states.items():
         assert words in allocated(sheets(1), [one]).waiting[100]
+
+
+def test_least_busy_gives_to_whoever_would_be_done_first() -> None:
+    pool = PrinterPool(id=1, name="Lab", allocation_method=AllocationMethod.LEAST_BUSY)
+    slow = replace(member(1), seconds_per_copy=30.0)
+    quick = replace(member(2), seconds_per_copy=8.0, backlog=2, ahead=1)
+    result = allocate(sheets(3), [slow, quick], {1: pool}, {}, {})
+    assert [printer for _, printer in result.assigned] == [2, 1, 1]  # 24 s against 30; then the quick one has two ahead
+
+
+def test_a_backlog_counts_copies_and_not_jobs() -> None:
+    pool = PrinterPool(id=1, name="Lab", allocation_method=AllocationMethod.LEAST_BUSY)
+    one_long, two_short = replace(member(1), backlog=50, ahead=1), replace(member(2), backlog=1, ahead=1)
+    assert [printer for _, printer in allocate(sheets(1), [one_long, two_short], {1: pool}, {}, {}).assigned] == [2]
+
+
+def test_severities_of_reasons_do_not_hide_them_and_reports_are_not_troubles() -> None:
+    status = IDLE.with_(state_reasons=("media-empty-error", "marker-supply-low-report", "cover-open-warning"))
+    assert bare_reasons(status) == {"media-empty", "cover-open"}
+
+
+def test_the_pace_of_a_printer_is_its_median_time_for_a_copy() -> None:
+    def job(end_s: int, copies: int = 1) -> PrintJob:
+        return PrintJob(
+            sheet_id=1, ticket_id=1, printer_id=7, job_name="x", copies=copies, state=PrintJobState.COMPLETED,
+            intended_at=NOW, changed_at=NOW + timedelta(seconds=end_s), impressions_completed=copies,
+        )  # fmt: skip
+
+    assert paces([job(10), job(20), job(50, copies=3), job(200)]) == {7: 10.0}
+    assert paces([job(10)]) == {}

@@ -65,6 +65,7 @@ def drawn_ticket(store: Store, pool: PrinterPool, quantities: list[int], size: s
                     size=parse_size(size),
                     quantity=quantity,
                     state=SheetState.DRAWN,
+                    prints=True,
                     plan={"dpi": 300, "width_px": 1200, "height_px": 1800},
                     file=f"{number}.jpg",
                 )
@@ -226,7 +227,7 @@ def at_the_printer(uri: str, name: str, document: bytes | None, folder: Store) -
         async with Connection(uri) as printer:
             description = await printer.describe()
             request = JobRequest(name, 1, parse_size("4x6"), 300, has_bleed=False)
-            job_id = await printer.create_job(request, description.attributes)
+            job_id = (await printer.create_job(request, description.attributes)).job_id
             if document is not None:
                 path = folder.folder.root / "document"
                 path.write_bytes(document)
@@ -278,7 +279,7 @@ def test_died_in_mid_document_a_person_is_asked_once_and_nothing_is_resent_unask
         assert "may or may not have come out" in store.tickets.get(1).reason
         assert "cannot say whether the sheet came out of Lab One" in store.sheets.get(1).reason
         assert len(eve.printed()) == 1
-        progress.answer_unsure(store, 1, came_out=False, now=datetime.now(UTC))
+        progress.answer_unsure(store, 1, copies=0, now=datetime.now(UTC))
         ends_as(store, TicketState.FINISHED)
     assert len(eve.printed()) == 2
 
@@ -292,7 +293,7 @@ def test_the_answer_that_it_came_out_settles_the_sheet_without_printing(
     left_behind(store, printer, PrintJobState.SENT, "printroom-forgotten", 77)  # no history can vouch for it
     with room(store):
         ends_as(store, TicketState.HELD)
-        progress.answer_unsure(store, 1, came_out=True, now=datetime.now(UTC))
+        progress.answer_unsure(store, 1, copies=1, now=datetime.now(UTC))
         ends_as(store, TicketState.FINISHED)
     assert eve.printed() == []
 

@@ -352,10 +352,10 @@ def test_an_unsure_sheet_is_asked_about_and_the_answer_taken_once(panel: FlaskCl
     assert store.tickets.get(1).state is TicketState.HELD
     page = panel.get("/tickets/1").data.decode()
     assert "Did this come out?" in page and "the link broke" in page
-    assert panel.post("/sheets/1/answer", data={"came_out": "yes"}).status_code == 302
+    assert panel.post("/sheets/1/answer", data={"copies": "1"}).status_code == 302
     assert store.sheets.get(1).state is SheetState.PRINTED
     assert store.tickets.get(1).state is TicketState.FINISHED
-    assert panel.post("/sheets/1/answer", data={"came_out": "no"}).status_code == 409
+    assert panel.post("/sheets/1/answer", data={"copies": "0"}).status_code == 409
 
 
 def test_by_hand_tickets_are_started_and_tickets_canceled_in_the_panel(panel: FlaskClient, store: Store) -> None:

@@ -1,0 +1,205 @@
+"""What printers do that they should not, one lever of the virtual printer each: nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from store import progress
+from store.records import PrinterPool
+from store.states import PrintJobState, SheetState, TicketState
+from store.tables import Store
+from tests.ipp.test_sender import NOW, PAGE, StartVirtual, add_printer, drawn_ticket, ends_as, pool, room
+from tests.lab import VirtualPrinterProcess, until
+
+__all__ = ["pool"]  # the fixture
+
+
+def copies_by_sheet(*printers: VirtualPrinterProcess) -> dict[str, int]:
+    """Impressions that came out, by the sheet's number, as the printers' own files tell."""
+    counts: dict[str, int] = {}
+    for printer in printers:
+        for line in printer.printed():
+            number = (printer.tray / str(line["file"])).read_bytes()[len(PAGE) :].decode()
+            counts[number] = counts.get(number, 0) + 1
+    return counts
+
+
+@pytest.mark.parametrize("max_copies", [0, 1, 3])
+def test_copies_are_exactly_as_ordered_on_printers_with_and_without_them(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual, max_copies: int
+) -> None:
+    printer = virtual_printer("Few")
+    printer.pull(max_copies=max_copies)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [5, 1, 2])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 5, "2": 1, "3": 2}
+    assert [result.copies for result in store.changes.get(1).results] == [5, 1, 2]
+    assert max(job.copies for job in store.print_jobs.all()) == (max_copies or 1)
+
+
+def test_a_printer_that_makes_fewer_copies_than_it_says_is_not_believed(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Liar")
+    printer.pull(copies_made=2)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [5])
+    with room(store):
+        ends_as(store, TicketState.HELD)
+        assert "counted 2 of 5 copies" in store.sheets.get(1).reason
+        printer.pull(copies_made=0)
+        progress.answer_unsure(store, 1, 2, NOW)  # a person counts two, and the other three are printed
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 5}
+    assert store.changes.get(1).results[0].copies == 5
+
+
+@pytest.mark.parametrize("name", ["media-col", "copies"])
+def test_a_printer_that_ignores_what_decides_over_the_paper_gets_no_document(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual, name: str
+) -> None:
+    printer = virtual_printer("Deaf")
+    printer.pull(ignored=[name])
+    add_printer(store, pool, printer.uri, "Deaf")
+    drawn_ticket(store, pool, [2])
+    with room(store):
+        ends_as(store, TicketState.FAILED)
+    assert printer.printed() == []
+    assert f"Deaf took the job but would ignore {name}" in store.tickets.get(1).reason
+
+
+def test_what_matters_less_may_be_ignored(store: Store, pool: PrinterPool, virtual_printer: StartVirtual) -> None:
+    printer = virtual_printer("Careless")
+    printer.pull(ignored=["print-quality", "print-scaling"])
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1}
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_link_that_breaks_in_mid_document_makes_a_person_look_and_nothing_is_resent(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual, halves: bool
+) -> None:
+    printer = virtual_printer("Far")
+    printer.pull(drop_after_bytes=len(PAGE) // 2, prints_halves=halves)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        until(lambda: store.sheets.get(1).state is not SheetState.DRAWN, "it is on its way")
+        printer.pull(drop_after_bytes=0)
+        until(lambda: store.tickets.get(1).state in (TicketState.HELD, TicketState.FINISHED), "it is settled or asked")
+    if (
+        store.tickets.get(1).state is TicketState.FINISHED
+    ):  # the printer still waited for the document: provably unbegun
+        assert copies_by_sheet(printer) == {"1": 1}
+    else:
+        assert store.sheets.get(1).state is SheetState.UNSURE and len(printer.printed()) <= 1
+
+
+def test_a_printer_that_forgets_its_history_is_asked_about_once(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Forgetful", "--seconds-per-sheet", "0.01")
+    printer.pull(forgets=True)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.HELD)
+        progress.answer_unsure(store, 1, 1, NOW)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1}
+
+
+def test_a_printer_that_sleeps_before_it_answers_is_given_time(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Sleepy")
+    printer.pull(answer_delay_s=3)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED, within_s=60)
+    assert copies_by_sheet(printer) == {"1": 1}
+
+
+def test_a_jam_holds_what_is_in_the_printer_and_the_pools_others_go_on(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    jammed, healthy = virtual_printer("Jammed"), virtual_printer("Healthy")
+    jammed.pull(jammed=True)
+    for printer in (jammed, healthy):
+        add_printer(store, pool, printer.uri, printer.name)
+    drawn_ticket(store, pool, [1] * 8)
+    with room(store):
+        until(lambda: len(healthy.printed()) >= 6, "the healthy one goes on")
+        jammed.pull(jammed=False)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(jammed, healthy) == {str(number): 1 for number in range(1, 9)}
+
+
+def test_a_job_that_the_printer_aborts_fails_its_sheet_with_the_printers_reason(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Torn")
+    printer.pull(aborts=1)
+    add_printer(store, pool, printer.uri, "Torn")
+    drawn_ticket(store, pool, [1, 1])
+    with room(store):
+        ends_as(store, TicketState.FAILED)
+    assert "Torn aborted the print (the ribbon tore)" in store.tickets.get(1).reason
+    assert sum(copies_by_sheet(printer).values()) == 1
+
+
+def test_a_printer_that_was_switched_off_with_a_job_and_begins_its_ids_again(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Amnesia", "--seconds-per-sheet", "30")
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        until(lambda: any(j.state is PrintJobState.SENT for j in store.print_jobs.all()), "the document is there")
+        printer.process.kill()
+        printer.process.wait()
+        again = virtual_printer("Amnesia", port=printer.port)
+        ends_as(store, TicketState.HELD, within_s=60)  # it may have come out before the power went
+        progress.answer_unsure(store, 1, 0, NOW)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(again) == {"1": 1}
+
+
+def test_what_a_stopped_printer_has_not_begun_is_printed_by_another(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipp.sender.TAKE_BACK_AFTER_S", 1.0)
+    jammed, healthy = virtual_printer("Jammed", "--seconds-per-sheet", "0.4"), virtual_printer("Healthy")
+    for printer in (jammed, healthy):
+        add_printer(store, pool, printer.uri, printer.name)
+    drawn_ticket(store, pool, [1] * 8)
+    with room(store):
+        until(lambda: len(jammed.printed()) >= 1, "it has begun")
+        jammed.pull(jammed=True)
+        # One is in its works and stays; the one behind it goes to the other printer.
+        until(lambda: store.sheets.count("ticket_state", (1, "printed")) == 7, "all others are out", within_s=30)
+        assert [sheet.state for sheet in store.sheets.by("open", 1)] == [SheetState.ASSIGNED]
+        jammed.pull(jammed=False)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(jammed, healthy) == {str(number): 1 for number in range(1, 9)}
+
+
+def test_entries_of_one_device_share_what_is_ahead_of_it(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    """Entered once for each size, as studios do: still one engine, and never more than two jobs ahead of it."""
+    printer = virtual_printer("Twice", "--seconds-per-sheet", "0.2")
+    for name in ("Twice 4x6", "Twice too"):
+        add_printer(store, pool, printer.uri, name)
+    drawn_ticket(store, pool, [1] * 6)
+    most = 0
+    with room(store):
+        while store.tickets.get(1).state is not TicketState.FINISHED:
+            most = max(most, sum(len(store.print_jobs.by("printer_state", (n, "sent"))) for n in (1, 2)))
+    assert most <= 2 and copies_by_sheet(printer) == {str(number): 1 for number in range(1, 7)}
