@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup bench-store bench-render help-pictures
+.PHONY: check format test demo setup bench-store bench-render help-pictures trial-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -23,6 +23,9 @@ demo:                   ## the whole mission, on virtual printers
 
 help-pictures: setup    ## the help pages' pictures of the ready-made layouts
 	$(PY) -m tests.help_pictures
+
+trial-printing: setup   ## tickets on a pool of four while everything is killed and cut off: FAULTS, SEED
+	$(PY) -m tests.trials.printing --faults $(or $(FAULTS),300) --seed $(or $(SEED),0)
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

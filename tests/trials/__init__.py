@@ -1,0 +1,1 @@
+"""Long campaigns against the whole appliance; each has a short form among the tests."""
