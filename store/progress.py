@@ -180,6 +180,8 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
         render_job = store.instructions.get(ticket.id).render_job
         status = render_job.finish_status if event == "finish" else render_job.error_status
         ended = move_ticket(store, ticket.with_(results=results), event, now, "; ".join(reasons[:3]))
+        if ended.reprint_of is not None:
+            return ended
         record = store.records.get(ticket.record_id)
         store.records.put(record.with_(status=status, changed_at=now))
         store.changes.add(

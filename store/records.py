@@ -127,6 +127,17 @@ class ItemResult(Model):
     copies: int = 0  # that a printer said it completed
 
 
+class ReprintReason(StrEnum):
+    """Why a sheet is printed again."""
+
+    DAMAGED = "damaged or soiled"
+    COLOUR = "colour is wrong"
+    PAPER = "wrong paper"
+    PRINTER = "the printer's fault"
+    LOST = "lost"
+    EXTRA = "more were wanted"
+
+
 class Ticket(Stored):
     """One record passing through one render job."""
 
@@ -142,6 +153,8 @@ class Ticket(Stored):
     changed_at: datetime
     trace: tuple[Moment, ...] = ()
     results: tuple[ItemResult, ...] = ()
+    reprint_of: int | None = None  # the ticket whose sheets it prints again; the record's status is not its business
+    reprint_reason: ReprintReason | None = None
 
 
 class Instructions(Stored):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from flask import Blueprint, abort, render_template, request
 
-from web import services
+from store.report import report
+from web import forms, services
 
 pages = Blueprint("history", __name__, url_prefix="/history")
 
@@ -26,6 +29,15 @@ def index() -> str:
     archived = [entry for entry in store.archive.search(text, LIMIT) if entry.ticket_id not in known]
     return render_template(
         "history.html", text=text, recent=recent, archived=archived[: LIMIT - len(recent)], limit=LIMIT
+    )
+
+
+@pages.get("/report")
+def printed() -> str:
+    """Sheets by printer and paper, and what was printed again."""
+    days = min(365, forms.number_or_none(request.args.get("days", "")) or 30)
+    return render_template(
+        "report.html", report=report(services().store, datetime.now(UTC) - timedelta(days=days)), days=days
     )
 
 

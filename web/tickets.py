@@ -10,9 +10,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from store import progress
-from store.records import Sheet, Ticket
+from store.records import ReprintReason, Sheet, Ticket
+from store.reprints import reprint
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
 from web import forms, services
+from web.errors import Problem
 
 pages = Blueprint("tickets", __name__)
 
@@ -141,6 +143,7 @@ def _ticket(ticket_id: int) -> dict[str, Any]:
         "record": store.records.find(ticket.record_id),
         "downloads": store.downloads.by("ticket", ticket_id),
         "is_ended": ticket.state in ENDED_TICKETS,
+        "reprint_reasons": list(ReprintReason),
     }
 
 
@@ -166,6 +169,25 @@ def answer(sheet_id: int) -> AnyResponse:
     copies = forms.number_or_none(request.form.get("copies", "")) or 0
     sheet = progress.answer_unsure(services().store, sheet_id, copies, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
+
+
+@pages.post("/sheets/<int:sheet_id>/reprint")
+def print_again(sheet_id: int) -> AnyResponse:
+    """A person wants a sheet once more."""
+    store = services().store
+    sheet = store.sheets.get(sheet_id)
+    ticket = store.tickets.get(sheet.ticket_id)
+    copies = forms.number_or_none(request.form.get("copies", "")) or 0
+    if not 1 <= copies <= 9999:
+        raise Problem(422, "invalid", "write how many copies, 1 to 9999", "copies")
+    if ticket.state not in ENDED_TICKETS or not sheet.prints:
+        raise Problem(409, "not-possible-now", "a sheet is printed again when its ticket has ended: wait for that")
+    try:
+        reason = ReprintReason(request.form.get("reason", ""))
+    except ValueError:
+        raise Problem(422, "invalid", "choose why it is printed again", "reason") from None
+    again = reprint(store, ticket, store.instructions.get(ticket.id), [(sheet, copies)], reason, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
 @pages.post("/sheets/<int:sheet_id>/release")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from store import progress
-from store.records import PrinterPool
+from store.records import PrinterPool, ReprintReason
+from store.reprints import reprint
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 from tests.ipp.test_sender import NOW, PAGE, StartVirtual, add_printer, drawn_ticket, ends_as, pool, room
@@ -203,3 +204,18 @@ def test_entries_of_one_device_share_what_is_ahead_of_it(
         while store.tickets.get(1).state is not TicketState.FINISHED:
             most = max(most, sum(len(store.print_jobs.by("printer_state", (n, "sent"))) for n in (1, 2)))
     assert most <= 2 and copies_by_sheet(printer) == {str(number): 1 for number in range(1, 7)}
+
+
+def test_a_sheet_is_printed_again_on_a_persons_word(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Again")
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [2, 1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+        sheet = store.sheets.by("ticket", 1)[0]
+        ticket = store.tickets.get(1)
+        again = reprint(store, ticket, store.instructions.get(1), [(sheet, 3)], ReprintReason.COLOUR, NOW)
+        until(lambda: store.tickets.get(again.id).state is TicketState.FINISHED, "the reprint has ended")
+    assert copies_by_sheet(printer) == {"1": 5, "2": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -18,6 +19,7 @@ from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 from tests.ipp.test_sender import drawn_ticket, left_behind
 from tests.lab import VirtualPrinterProcess, free_port
+from tests.store.test_history import finished
 from tests.studio import NOW, SELECT, add_render_job, photo, push
 from tests.web.conftest import PASSWORD, PASSWORD_HASH
 from web.auth import TRIES
@@ -395,3 +397,28 @@ def test_history_finds_tickets_in_the_store_and_in_the_archive(panel: FlaskClien
     assert "Robin Archive" in panel.get(f"/history/{month}/1").data.decode()
     assert "No ticket has" in panel.get("/history/?q=nobody").data.decode()
     assert panel.get("/history/2001-01/1").status_code == 404 and panel.get("/history/x/1").status_code == 404
+
+
+def test_a_sheet_is_printed_again_with_copies_and_a_reason(panel: FlaskClient, store: Store) -> None:
+    store.printer_pools.add(PrinterPool(name="Lab"))  # without printers: what is printed again waits
+    add_render_job(store, pool_id=1)
+    ticket_id = finished(store, "S-1")
+    (sheet,) = store.sheets.by("ticket", ticket_id)
+    store.sheets.put(sheet.with_(prints=True))
+    assert "Print again" in panel.get(f"/tickets/{ticket_id}").data.decode()
+    answer = panel.post(f"/sheets/{sheet.id}/reprint", data={"copies": "3", "reason": "lost"})
+    assert answer.headers["Location"] == "/tickets/2"
+    assert store.sheets.by("ticket", 2)[0].quantity == 3
+    assert "Prints again what" in panel.get("/tickets/2").data.decode()
+    for wrong in ({"copies": "0", "reason": "lost"}, {"copies": "2", "reason": "because"}):
+        assert panel.post(f"/sheets/{sheet.id}/reprint", data=wrong).status_code == 422
+    (running,) = store.sheets.by("ticket", 2)
+    assert panel.post(f"/sheets/{running.id}/reprint", data={"copies": "1", "reason": "lost"}).status_code == 409
+
+
+def test_the_report_is_shown(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store, pool_id=1)
+    finished(store, "S-1", at=datetime.now(UTC))
+    page = panel.get("/history/report?days=7").data.decode()
+    assert "Printed in the last 7 days" in page and "4x6" in page
+    assert "Nothing was printed" not in page
