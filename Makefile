@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup bench-store bench-render help-pictures trial-printing
+.PHONY: check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -29,6 +29,9 @@ trial-printing: setup   ## tickets on a pool of four while everything is killed 
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py
+
+bench-printing: setup   ## a dead pool member, 5,000 sheets in a ticket, drawn sheet to first byte
+	$(PY) -m tests.benchmarks.bench_printing
 
 bench-render: setup     ## drawing beside libvips, ImageMagick (Debian's imagemagick) and plain Pillow
 	@./printroom setup-simd || true

@@ -11,6 +11,7 @@ from wsgiref.types import WSGIApplication
 import structlog
 
 from appliance.config import Settings
+from appliance.convert import convert
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
@@ -46,8 +47,13 @@ class Process:
         self._housekeeping = threading.Thread(
             target=housekeeper.run, args=(self._stopping,), name="housekeeping", daemon=True
         )
+        self._converters = Workers(1, settings.render_limit_s)
         self.room = IppRoom(
-            self.store, settings.interfaces, settings.discovery, unreachable_limit=settings.unreachable_limit
+            self.store,
+            settings.interfaces,
+            settings.discovery,
+            unreachable_limit=settings.unreachable_limit,
+            convert=lambda task: self._converters.submit(convert, task),
         )
         self._rehearser = Rehearser(self.store.folder, settings.image_roots, settings.max_megapixels * 1_000_000)
         self._render.start()
@@ -80,6 +86,7 @@ class Process:
         self._render.join()
         self._housekeeping.join()
         self._rehearser.stop()
+        self._converters.stop()
         self.store.close()
         log.info("process.stopped")
 

@@ -113,6 +113,8 @@ PRINTER_ATTRIBUTES = (
     "printer-resolution-supported",
     "orientation-requested-supported",
     "sides-supported",
+    "pwg-raster-document-type-supported",
+    "urf-supported",
 )
 
 JOB_ATTRIBUTES = (
@@ -171,7 +173,13 @@ SYNTAX: dict[str, Tag] = {
         Tag.ENUM,
     ),
     **dict.fromkeys(
-        ("printer-resolution", "printer-resolution-default", "printer-resolution-supported"), Tag.RESOLUTION
+        (
+            "printer-resolution",
+            "printer-resolution-default",
+            "printer-resolution-supported",
+            "pwg-raster-document-resolution-supported",
+        ),
+        Tag.RESOLUTION,
     ),
     **dict.fromkeys(("copies-supported",), Tag.RANGE),
     **dict.fromkeys(
@@ -196,6 +204,8 @@ SYNTAX: dict[str, Tag] = {
             "print-scaling",
             "print-scaling-default",
             "print-scaling-supported",
+            "pwg-raster-document-type-supported",
+            "urf-supported",
             "printer-state-reasons",
             "requested-attributes",
             "sides",

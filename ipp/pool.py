@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ipp.documents import choose
 from store.profiles import RenderProfile
 from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus
 from store.sizes import PrintSize
 
 MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops
-DOCUMENT_FORMAT = "image/jpeg"
 BLOCKING_REASONS = frozenset(
     {"media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty", "paused"}
 )
@@ -163,8 +163,8 @@ def _why_not_now(member: Member, sheet: Waiting) -> str:
         return obstacle
     if status.media_ready is not None and not any(sheet.size.is_same_paper(size) for size in status.media_ready):
         return f"load {_upright(sheet.size)} paper in {name}"
-    if status.document_formats and DOCUMENT_FORMAT not in status.document_formats:
-        return f"{name} does not take JPEG: use another printer for this profile"
+    if choose(status.document_formats) is None:
+        return f"{name} takes neither JPEG nor raster nor PDF: use another printer for this profile"
     return ""
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from ipp.browse import Browser, keep_found
 from ipp.client import Connection, Description, session
-from ipp.sender import Sender
+from ipp.sender import Convert, Sender
 from ipp.watch import Watch
 from store.tables import Store
 
@@ -30,6 +30,7 @@ class IppRoom:
         interfaces: Sequence[str] = (),
         discovers: bool = True,
         unreachable_limit: timedelta = timedelta(hours=4),
+        convert: Convert | None = None,
     ) -> None:
         """
         Args:
@@ -37,7 +38,9 @@ class IppRoom:
             interfaces: IP addresses of the interfaces on which printers are looked for; empty for all.
             discovers: whether to look for printers at all.
             unreachable_limit: see Sender.
+            convert: see Sender.
         """
+        self._convert = convert
         self._store, self._interfaces, self._discovers = store, interfaces, discovers
         self._unreachable_limit = unreachable_limit
         self._loop = asyncio.new_event_loop()
@@ -76,7 +79,7 @@ class IppRoom:
         watch = Watch(self._store, http)
         parts = {
             "watch": watch.run,
-            "sender": Sender(self._store, http, watch, self._unreachable_limit).run,
+            "sender": Sender(self._store, http, watch, self._unreachable_limit, self._convert).run,
         }
         if self._discovers:
             parts["browse"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 import aiohttp
@@ -19,11 +21,11 @@ import structlog
 
 from ipp.attributes import ENDED_JOBS, JobState
 from ipp.client import JobRequest, ListedJob, PrinterClient
+from ipp.documents import Conversion, DocumentFormat, choose, raster_type
 from ipp.errors import PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
 from ipp.ledger import Verdict, find, is_unbegun, judge
 from ipp.pool import (
     BLOCKING_REASONS,
-    DOCUMENT_FORMAT,
     MAX_AHEAD,
     Member,
     Waiting,
@@ -48,22 +50,32 @@ TAKE_BACK_AFTER_S = 10.0  # a stopped printer keeps what it has not begun for so
 GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses the sheets it has not begun
 # What decides over the paper: a printer that ignores one of these prints something else than was ordered.
 _GRAVE = frozenset({"media", "media-col", "media-size", "copies"})
+Convert = Callable[[Conversion], Future[None]]
 _SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, TicketState.HELD)
 
 
 class Sender:
     """Assigns sheets and carries print jobs."""
 
-    def __init__(self, store: Store, http: aiohttp.ClientSession, watch: Watch, unreachable_limit: timedelta) -> None:
+    def __init__(
+        self,
+        store: Store,
+        http: aiohttp.ClientSession,
+        watch: Watch,
+        unreachable_limit: timedelta,
+        convert: Convert | None = None,
+    ) -> None:
         """
         Args:
             store: the open store.
             http: the session of this event loop.
             watch: the pollers, for what printers say of themselves.
+            convert: makes sheets in other formats than JPEG, in a drawing process; None where all printers take JPEG.
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
         """
         self._store, self._http, self._watch = store, http, watch
         self._unreachable_limit = unreachable_limit
+        self._convert = convert
         self._carrying: dict[int, asyncio.Task[None]] = {}  # by print job
         self._doors: dict[str, asyncio.Lock] = {}  # by device: one document at a time
         self._stopped_since: dict[int, datetime] = {}  # by printer
@@ -289,10 +301,35 @@ class Sender:
                     return
                 if created.ignored:
                     log.warning("print_job.ignored", id=print_job.id, printer=printer.name, names=created.ignored)
-            await self._send(print_job, client, sheet)
+            document, document_format = await self._document(print_job, printer, sheet)
+            try:
+                await self._send(print_job, client, document, document_format)
+            finally:
+                if document_format is not DocumentFormat.JPEG:
+                    document.unlink(missing_ok=True)
 
-    async def _send(self, print_job: PrintJob, client: PrinterClient, sheet: Sheet) -> None:
-        document = self._store.folder.sheet(sheet.id)
+    async def _document(self, print_job: PrintJob, printer: Printer, sheet: Sheet) -> tuple[Path, DocumentFormat]:
+        """The sheet in a format that the printer takes."""
+        drawn = self._store.folder.sheet(sheet.id)
+        description = await self._watch.description(printer)
+        wanted = choose(description.texts("document-format-supported")) or DocumentFormat.JPEG
+        if wanted is DocumentFormat.JPEG or self._convert is None or not drawn.is_file():
+            return drawn, DocumentFormat.JPEG
+        types = "pwg-raster-document-type-supported" if wanted is DocumentFormat.PWG_RASTER else "urf-supported"
+        profiles = self._store.instructions.get(print_job.ticket_id).profiles
+        profile = next(one for one in profiles if one.id == sheet.profile_id)
+        request = job_request(print_job, sheet, profile)
+        target = self._store.folder.converted(sheet.id, wanted.name.lower())
+        conversion = Conversion(
+            drawn, target, wanted, raster_type(description.texts(types)), request.size, request.dpi,
+            request.media_type, request.quality,
+        )  # fmt: skip
+        await asyncio.wrap_future(self._convert(conversion))
+        return target, wanted
+
+    async def _send(
+        self, print_job: PrintJob, client: PrinterClient, document: Path, document_format: DocumentFormat
+    ) -> None:
         if print_job.job_id is None or not document.is_file():
             reason = "the sheet's file is gone from the data folder: set the record's status again to render it anew"
             if print_job.job_id is not None:
@@ -302,7 +339,7 @@ class Sender:
         with self._store.transaction():
             print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
         try:
-            await client.send_document(print_job.job_id or 0, document, DOCUMENT_FORMAT)
+            await client.send_document(print_job.job_id or 0, document, document_format.value)
         except (PrinterUnreachable, PrinterBusy):
             # No connection, or an answer that nothing was taken: the document provably did not begin.
             with self._store.transaction():

@@ -127,6 +127,34 @@ def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
     return image
 
 
+def pixels_of(
+    sheet: Path, is_colour: bool, largest_px: tuple[int, int] | None, decodes: bool = True
+) -> tuple[int, int, bytes]:
+    """(width, height, rows) of a sheet that we drew, cut to its middle where it is larger.
+
+    Args:
+        sheet: its file.
+        is_colour: three bytes a pixel, red, green and blue; otherwise one.
+        largest_px: width and height; None for all of it.
+        decodes: without it there are no rows.
+
+    Raises:
+        RenderError: the file is damaged.
+    """
+    with opened(sheet, sheet.name, max_pixels=2**31) as image:
+        if not decodes:
+            return image.width, image.height, b""
+        try:
+            pixels = image.convert("RGB" if is_colour else "L")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise PictureUnreadable(f"{sheet.name}: the sheet's file is damaged ({error})") from error
+    if largest_px is not None:
+        width, height = min(pixels.width, largest_px[0]), min(pixels.height, largest_px[1])
+        left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
+        pixels = pixels.crop((left, top, left + width, top + height))
+    return pixels.width, pixels.height, pixels.tobytes()
+
+
 def check_overlay(data: bytes) -> str:
     """What an overlay is, in words.
 

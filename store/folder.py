@@ -46,6 +46,10 @@ class DataFolder:
         """Where a drawn sheet waits for its printer."""
         return self.sheets / f"{sheet_id}.jpg"
 
+    def converted(self, sheet_id: int, ending: str) -> Path:
+        """Where a sheet lies in another format, while a printer takes it."""
+        return self.sheets / f"{sheet_id}.{ending}"
+
     def thumbnail(self, sheet_id: int) -> Path:
         """Where a sheet's small picture for the panel lies."""
         return self.sheets / f"{sheet_id}.thumb.jpg"

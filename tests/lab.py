@@ -91,7 +91,14 @@ class EvePrinter:
     """One ippeveprinter process."""
 
     def __init__(
-        self, folder: Path, bus: Path, name: str, seconds: float = 0.2, code: int = 0, announced: bool = False
+        self,
+        folder: Path,
+        bus: Path,
+        name: str,
+        seconds: float = 0.2,
+        code: int = 0,
+        announced: bool = False,
+        formats: str = "image/jpeg,image/pwg-raster",
     ) -> None:
         self.name, self.port = name, free_port()
         self.uri = f"ipp://127.0.0.1:{self.port}/ipp/print"
@@ -107,7 +114,7 @@ class EvePrinter:
         self.process = subprocess.Popen(
             [
                 find_program("ippeveprinter"),
-                *("-v", "-r", subtypes, "-p", str(self.port), "-d", str(spool), "-f", "image/jpeg,image/pwg-raster"),
+                *("-v", "-r", subtypes, "-p", str(self.port), "-d", str(spool), "-f", formats),
                 *("-s", "60,60", "-c", str(command), name),
             ],
             stdout=self._log,

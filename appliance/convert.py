@@ -1,0 +1,32 @@
+"""Sheets in other formats than they were drawn in, made in a drawing process."""
+
+from __future__ import annotations
+
+from ipp import pdf, raster
+from ipp.attributes import media_name
+from ipp.documents import Conversion, DocumentFormat
+from render.draw import save
+from render.pictures import pixels_of
+
+
+def convert(task: Conversion) -> None:
+    """Turn a drawn sheet into the format that its printer takes; the target appears whole or not at all.
+
+    Raises:
+        RenderError: the sheet's file is damaged.
+    """
+    is_colour = task.raster_type is raster.RasterType.SRGB_8
+    # What reaches over the paper's edge stays away: raster is the paper's size.
+    width_px, height_px = (
+        round(side_um * task.dpi / 25_400) for side_um in sorted((task.size.width_um, task.size.height_um))
+    )
+    if task.format is DocumentFormat.PDF:
+        width, height, _ = pixels_of(task.source, is_colour, None, decodes=False)
+        save(pdf.page_of_jpeg(task.source.read_bytes(), width, height, task.dpi), task.target)
+        return
+    width, height, pixels = pixels_of(task.source, is_colour, (width_px, height_px))
+    page = raster.Page(
+        width, height, task.dpi, task.size, task.raster_type, task.media_type, task.quality, media_name(task.size)
+    )
+    encode = raster.pwg if task.format is DocumentFormat.PWG_RASTER else raster.urf
+    save(encode(page, pixels), task.target)
