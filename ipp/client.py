@@ -21,6 +21,7 @@ from pyipp import IPP
 from pyipp.exceptions import IPPConnectionError, IPPConnectionUpgradeRequired, IPPResponseError
 
 from ipp import codec
+from ipp.access import Access, Digest
 from ipp.attributes import (
     JOB_ATTRIBUTES,
     LATER,
@@ -100,8 +101,9 @@ def session() -> aiohttp.ClientSession:
 class PrinterClient:
     """Speaks to the printer at one URI."""
 
-    def __init__(self, uri: str, http: aiohttp.ClientSession) -> None:
-        self.uri, self._http = uri, http
+    def __init__(self, uri: str, http: aiohttp.ClientSession, access: Access | None = None) -> None:
+        self.uri, self._access = uri, access or Access()
+        self._http: Any = Digest(http, self._access) if self._access.username else http
         self._request_ids = itertools.count(1)
 
     # -- asking -----------------------------------------------------------------------------------------------
@@ -225,7 +227,8 @@ class PrinterClient:
         has the session's limit, the rest has ours.
         """
         try:
-            wire = IPP(self.uri, session=self._http, request_timeout=int(limit_s) + 60)
+            verify = self._access.verify
+            wire = IPP(self.uri, session=self._http, request_timeout=int(limit_s) + 60, verify_ssl=verify)
         except ValueError as error:
             raise PrinterUnreachable(f"'{self.uri}' is not a printer's address: correct it under Printers") from error
         body: Any = head if document is None else _Streamed(head, document)
@@ -236,10 +239,18 @@ class PrinterClient:
             raise PrinterUnreachable(f"{self.uri} wants TLS: add the printer with ipps:// instead") from error
         except IPPResponseError as error:
             status = error.args[1].get("status-code") if len(error.args) > 1 else "an error"
+            if status in (401, 403):
+                what = "does not take this user and password" if self._access.username else "wants a user and password"
+                raise PrinterUnreachable(f"{self.uri} {what}: correct them under Printers") from error
             raise PrinterRefused(
                 0, f"HTTP {status}", f"{self.uri} answered HTTP {status}: check the address", ()
             ) from error
         except IPPConnectionError as error:
+            if isinstance(error.__cause__, aiohttp.ServerFingerprintMismatch):
+                raise PrinterUnreachable(
+                    f"{self.uri} shows another certificate than it used to: when it was replaced or reset, "
+                    "say so under Printers (Trust its new certificate)"
+                ) from error
             if isinstance(error.__cause__, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
                 raise PrinterUnreachable(
                     f"{self.uri} does not answer: is it switched on and on the network?"
@@ -275,12 +286,12 @@ class _Streamed(payload.Payload):
 class Connection:
     """An `async with` around a client that needs no shared session, for one-off questions."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, access: Access | None = None) -> None:
+        self._uri, self._access = uri, access
 
     async def __aenter__(self) -> PrinterClient:
         self._session = session()
-        return PrinterClient(self._uri, self._session)
+        return PrinterClient(self._uri, self._session, self._access)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from ipp.access import Access
 from ipp.browse import Browser, keep_found
 from ipp.client import Connection, Description, session
 from ipp.sender import Convert, Sender
@@ -56,13 +57,13 @@ class IppRoom:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
-    def describe(self, uri: str) -> Description:
+    def describe(self, uri: str, access: Access | None = None) -> Description:
         """Ask the printer at a URI what it is; for any thread.
 
         Raises:
             PrinterError: it does not answer, or is not a printer.
         """
-        return self._call(_describe(uri))
+        return self._call(_describe(uri, access))
 
     def _call(self, coroutine: Coroutine[Any, Any, R]) -> R:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
@@ -102,6 +103,6 @@ class IppRoom:
                 await asyncio.sleep(5)
 
 
-async def _describe(uri: str) -> Description:
-    async with Connection(uri) as client:
+async def _describe(uri: str, access: Access | None) -> Description:
+    async with Connection(uri, access) as client:
         return await client.describe()

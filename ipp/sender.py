@@ -19,6 +19,7 @@ from statistics import median
 import aiohttp
 import structlog
 
+from ipp.access import Access
 from ipp.attributes import ENDED_JOBS, JobState
 from ipp.client import JobRequest, ListedJob, PrinterClient
 from ipp.documents import Conversion, DocumentFormat, choose, raster_type
@@ -241,7 +242,7 @@ class Sender:
             if printer is None:
                 self._settle_without_printer(print_job)
                 return
-            client = PrinterClient(printer.uri, self._http)
+            client = PrinterClient(printer.uri, self._http, Access.of(printer))
             try:
                 if not is_certain:
                     await self._reconcile(print_job, client)

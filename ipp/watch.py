@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import aiohttp
 import structlog
 
+from ipp.access import Access, fingerprint_of
 from ipp.client import PrinterClient
 from ipp.codec import Group
 from ipp.errors import PrinterError, PrinterUnreachable
@@ -66,7 +67,9 @@ class Watch:
     async def poll(self, printer: Printer) -> None:
         """Ask once and keep the answer."""
         try:
-            description = await PrinterClient(printer.uri, self._http).describe()
+            if printer.uri.startswith("ipps:") and not printer.fingerprint:
+                printer = await self._pinned(printer)
+            description = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe()
         except PrinterError as error:
             self._note_failure(printer, error)
             return
@@ -83,6 +86,15 @@ class Watch:
         self._descriptions[printer.id] = description.attributes
         self._keep(printer, description.status)
 
+    async def _pinned(self, printer: Printer) -> Printer:
+        """Trust on first use: the certificate that it shows now is the one that it must show from now on."""
+        fingerprint = await fingerprint_of(printer.uri)
+        with self._store.transaction():
+            current = self._store.printers.get(printer.id).with_(fingerprint=fingerprint)
+            self._store.printers.put(current)
+        log.info("printer.pinned", id=printer.id, name=printer.name, fingerprint=fingerprint)
+        return current
+
     async def description(self, printer: Printer) -> Group:
         """What a printer last said of itself, asking it when it never did.
 
@@ -90,7 +102,7 @@ class Watch:
             PrinterError: it does not answer.
         """
         if printer.id not in self._descriptions:
-            answer = await PrinterClient(printer.uri, self._http).describe()
+            answer = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe()
             self._descriptions[printer.id] = answer.attributes
         return self._descriptions[printer.id]
 

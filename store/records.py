@@ -70,6 +70,9 @@ class Printer(Stored):
     allowable_print_sizes: tuple[Size, ...] = ()  # empty: any
     inactive: bool = False
     added_by_hand: bool = False  # given by its URI: discovery does not move it
+    username: str = ""
+    password: str = ""
+    fingerprint: str = ""  # of its TLS certificate, as it was seen first
 
     @property
     def device(self) -> str:

@@ -106,6 +106,8 @@ class EvePrinter:
         self._tray.mkdir(parents=True)
         spool = folder / name / "spool"
         spool.mkdir()
+        keys = folder / name / "keys"
+        keys.mkdir()  # it makes its own certificate, but not the folder
         command = folder / name / "print.sh"
         command.write_text(_PRINT.format(seconds=seconds, code=code))
         command.chmod(0o755)
@@ -115,6 +117,7 @@ class EvePrinter:
             [
                 find_program("ippeveprinter"),
                 *("-v", "-r", subtypes, "-p", str(self.port), "-d", str(spool), "-f", formats),
+                *("-K", str(keys)),
                 *("-s", "60,60", "-c", str(command), name),
             ],
             stdout=self._log,

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from ipp.access import Access
 from ipp.errors import PrinterError
 from store.records import AllocationMethod, Printer, PrinterPool
 from store.states import OPEN_PRINT_JOBS
@@ -41,17 +42,20 @@ def add() -> AnyResponse | tuple[str, int]:
         uri = _as_uri(request.form.get("uri", ""))
         if not uri:
             raise PrinterError("write the printer's address, such as ipp://192.168.1.20/ipp/print")
-        description = services().room.describe(uri)
+        login = {name: request.form.get(name, "") for name in ("username", "password")}
+        description = services().room.describe(uri, Access(**login))
     except (PrinterError, ValueError, TimeoutError) as error:
         return render_template("printers.html", **_all(), typed=request.form.get("uri", ""), error=str(error)), 422
     with store.transaction():
         known = store.printers.by("uuid", description.uuid) if description.uuid else []
         name = description.attributes.text("printer-info") or description.attributes.text("printer-name") or uri
         if known:
-            printer = known[0].with_(uri=uri, added_by_hand=True)
+            printer = known[0].with_(uri=uri, added_by_hand=True, **login)
             store.printers.put(printer)
         else:
-            printer = store.printers.add(Printer(name=name, uuid=description.uuid, uri=uri, added_by_hand=True))
+            printer = store.printers.add(
+                Printer(name=name, uuid=description.uuid, uri=uri, added_by_hand=True, **login)
+            )
     return redirect(url_for("printers.edit", printer_id=printer.id))
 
 
@@ -88,6 +92,10 @@ def edit(printer_id: int) -> str | AnyResponse | tuple[str, int]:
         "priority_code": form.get("priority_code", "") or 0,
         "allowable_print_sizes": sizes,
         "inactive": "inactive" in form,
+        "username": form.get("username", "").strip(),
+        # Never shown, so an empty field keeps what is there; without a user there is none.
+        "password": (form.get("password") or known.password) if form.get("username", "").strip() else "",
+        "fingerprint": "" if "trust" in form else known.fingerprint,
     }
     printer, found = forms.build(Printer, values)
     errors = {**found, **errors}
@@ -117,6 +125,7 @@ def _typed(printer: Printer) -> dict[str, str]:
         "name": printer.name,
         "pool_id": str(printer.pool_id or ""),
         "priority_code": str(printer.priority_code),
+        "username": printer.username,
         "allowable_print_sizes": ", ".join(str(size) for size in printer.allowable_print_sizes),
     }
     return {**form, "inactive": "on"} if printer.inactive else form
