@@ -115,6 +115,8 @@ PRINTER_ATTRIBUTES = (
     "sides-supported",
     "pwg-raster-document-type-supported",
     "urf-supported",
+    "printer-supply",
+    "printer-supply-description",
 )
 
 JOB_ATTRIBUTES = (
@@ -227,10 +229,12 @@ SYNTAX: dict[str, Tag] = {
             "printer-location",
             "printer-make-and-model",
             "printer-state-message",
+            "printer-supply-description",
             "status-message",
         ),
         Tag.TEXT,
     ),
+    "printer-supply": Tag.OCTET_STRING,
     **dict.fromkeys(
         (
             "job-printer-uri",

@@ -39,6 +39,7 @@ from ipp.attributes import (
 )
 from ipp.codec import Attribute, Group, GroupTag, Message
 from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrintUncertain
+from ipp.supplies import supplies_of
 from store.records import PrinterState, PrinterStatus
 from store.sizes import PrintSize
 
@@ -48,6 +49,7 @@ ANSWER_LIMIT_S = 30.0  # a printer asleep needs up to 20 s to answer
 SLOWEST_UPLOAD_BYTES_PER_S = 50_000  # old Wi-Fi printers; decides how long a document may take
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # the longest seen is 400 KB (every media-col of a large printer)
 _CHUNK_BYTES = 64 * 1024
+_OLD: set[str] = set()  # printers that speak IPP/1.1 only
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,24 @@ class PrinterClient:
             document=document,
         )
 
+    async def print_job(self, job: JobRequest, printer: Group, document: Path, document_format: str) -> CreatedJob:
+        """Announce and send in one request, for printers that have no Create-Job (RFC 8011 §4.2.1)."""
+        answer = await self._ask(
+            Operation.PRINT_JOB,
+            attribute("job-name", job.name),
+            attribute("document-format", document_format),
+            job=job_attributes(job, printer),
+            document=document,
+        )
+        job_id = answer.group(GroupTag.JOB).number("job-id")
+        if job_id is None:
+            raise PrintUncertain("the printer took the document but gave it no job-id")
+        return CreatedJob(job_id, tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes))
+
+    async def identify(self) -> None:
+        """Let the printer blink, beep or show something (PWG 5100.13 §5.1)."""
+        await self._ask(Operation.IDENTIFY_PRINTER)
+
     async def cancel_job(self, job_id: int) -> None:
         """Withdraw a job. That the printer agrees does not mean that no paper moves."""
         await self._ask(Operation.CANCEL_JOB, attribute("job-id", job_id))
@@ -204,7 +224,8 @@ class PrinterClient:
             attribute("requesting-user-name", USER),
             *others,
         ]
-        request = Message(operation, next(self._request_ids), [Group(GroupTag.OPERATION, head)])
+        version = (1, 1) if self.uri in _OLD else (2, 0)
+        request = Message(operation, next(self._request_ids), [Group(GroupTag.OPERATION, head)], version)
         if job:
             request.groups.append(Group(GroupTag.JOB, list(job)))
         limit_s = ANSWER_LIMIT_S
@@ -217,6 +238,9 @@ class PrinterClient:
             raise PrintUncertain(f"{self.uri} answered something that is not IPP ({error})") from error
         if answer.request_id != request.request_id:
             raise PrintUncertain(f"{self.uri} answered another request than was sent")
+        if answer.code == Status.VERSION_NOT_SUPPORTED and version != (1, 1):
+            _OLD.add(self.uri)  # RFC 8011 §4.1.8; asked again, for nothing was taken
+            return await self._ask(operation, *attributes, job=job, document=document)
         _raise_for_status(answer)
         return answer
 
@@ -365,6 +389,7 @@ def _status_of(printer: Group, now: datetime) -> PrinterStatus:
         media_ready=_media_ready(printer),
         document_formats=tuple(printer.texts("document-format-supported")),
         max_copies=_max_copies(printer),
+        supplies=supplies_of(printer.all("printer-supply"), printer.texts("printer-supply-description")),
         since=now,
     )
 

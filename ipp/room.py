@@ -15,6 +15,7 @@ from ipp.browse import Browser, keep_found
 from ipp.client import Connection, Description, session
 from ipp.sender import Convert, Sender
 from ipp.watch import Watch
+from store.records import Printer
 from store.tables import Store
 
 log = structlog.get_logger("ipp")
@@ -65,6 +66,14 @@ class IppRoom:
         """
         return self._call(_describe(uri, access))
 
+    def identify(self, printer: Printer) -> None:
+        """Let a printer show which one it is; for any thread.
+
+        Raises:
+            PrinterError: it does not answer, or cannot.
+        """
+        self._call(_identify(printer))
+
     def _call(self, coroutine: Coroutine[Any, Any, R]) -> R:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
 
@@ -101,6 +110,11 @@ class IppRoom:
             except Exception as error:
                 log.exception("ipp.part_failed", part=name, error=repr(error))
                 await asyncio.sleep(5)
+
+
+async def _identify(printer: Printer) -> None:
+    async with Connection(printer.uri, Access.of(printer)) as client:
+        await client.identify()
 
 
 async def _describe(uri: str, access: Access | None) -> Description:

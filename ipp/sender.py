@@ -20,8 +20,9 @@ import aiohttp
 import structlog
 
 from ipp.access import Access
-from ipp.attributes import ENDED_JOBS, JobState
+from ipp.attributes import ENDED_JOBS, JobState, Operation
 from ipp.client import JobRequest, ListedJob, PrinterClient
+from ipp.codec import Group
 from ipp.documents import Conversion, DocumentFormat, choose, raster_type
 from ipp.errors import PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
 from ipp.ledger import Verdict, find, is_unbegun, judge
@@ -282,11 +283,15 @@ class Sender:
                 await self._withdraw(print_job, client)
                 return
             sheet = self._store.sheets.get(print_job.sheet_id)
+            description = await self._watch.description(printer)
+            if print_job.state is PrintJobState.INTENDED and not _has_create_job(description):
+                await self._print_at_once(print_job, printer, client, sheet)
+                return
             if print_job.state is PrintJobState.INTENDED:
                 profiles = self._store.instructions.get(print_job.ticket_id).profiles
                 profile = next(one for one in profiles if one.id == sheet.profile_id)
                 request = job_request(print_job, sheet, profile)
-                created = await client.create_job(request, await self._watch.description(printer))
+                created = await client.create_job(request, description)
                 with self._store.transaction():
                     print_job = progress.move_print_job(
                         self._store, print_job, "create", datetime.now(UTC), job_id=created.job_id
@@ -308,6 +313,27 @@ class Sender:
             finally:
                 if document_format is not DocumentFormat.JPEG:
                     document.unlink(missing_ok=True)
+
+    async def _print_at_once(self, print_job: PrintJob, printer: Printer, client: PrinterClient, sheet: Sheet) -> None:
+        """Print-Job: the printer learns of the job with the document, so the row says `sending` before either."""
+        profiles = self._store.instructions.get(print_job.ticket_id).profiles
+        request = job_request(print_job, sheet, next(one for one in profiles if one.id == sheet.profile_id))
+        document, document_format = await self._document(print_job, printer, sheet)
+        description = await self._watch.description(printer)
+        with self._store.transaction():
+            print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
+        try:
+            created = await client.print_job(request, description, document, document_format.value)
+        except (PrinterUnreachable, PrinterBusy) as error:
+            # No connection, or an answer that nothing was taken: another printer may have the sheet.
+            progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=str(error))
+            return
+        finally:
+            if document_format is not DocumentFormat.JPEG:
+                document.unlink(missing_ok=True)
+        with self._store.transaction():
+            progress.move_print_job(self._store, print_job, "send", datetime.now(UTC), job_id=created.job_id)
+        self._watch.soon(print_job.printer_id)
 
     async def _document(self, print_job: PrintJob, printer: Printer, sheet: Sheet) -> tuple[Path, DocumentFormat]:
         """The sheet in a format that the printer takes."""
@@ -490,6 +516,12 @@ def paces(print_jobs: Iterable[PrintJob]) -> dict[int, float]:
         if seconds:
             found[printer_id] = max(0.1, median(seconds[-20:]))
     return found
+
+
+def _has_create_job(printer: Group) -> bool:
+    """Whether a printer takes jobs and documents one after the other; one that does not say is tried."""
+    offered = printer.all("operations-supported")
+    return not offered or {Operation.CREATE_JOB, Operation.SEND_DOCUMENT} <= set(offered)
 
 
 def _alike(sheet: Waiting) -> tuple[int, int, PrintSize]:

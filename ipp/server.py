@@ -58,6 +58,10 @@ class PrintQueue(Protocol):
         """The printer's attributes, without those that the server adds itself."""
         ...
 
+    def operations(self) -> Sequence[int]:
+        """What is offered."""
+        return OPERATIONS
+
     def ignored(self, ticket: Group) -> list[Attribute]:  # noqa: ARG002
         """Attributes of a job that will not be honoured, although it is taken."""
         return []
@@ -106,7 +110,7 @@ def respond(request: Message, queue: PrintQueue, uri: str, document: Path | None
     try:
         _check(request)
         handler = _HANDLERS.get(request.code)
-        if handler is None:
+        if handler is None or request.code not in queue.operations():
             raise Refusal(Status.OPERATION_NOT_SUPPORTED, f"operation 0x{request.code:04x} is not offered here")
         groups = handler(_Exchange(request, queue, uri, document))
         ignored = queue.ignored(request.group(GroupTag.JOB)) if request.code in _WITH_TICKET else []
@@ -184,7 +188,7 @@ def _get_printer_attributes(exchange: _Exchange) -> list[Group]:
         attribute("natural-language-configured", "en"),
         attribute("generated-natural-language-supported", "en"),
         attribute("ipp-versions-supported", "1.1", "2.0"),
-        attribute("operations-supported", *OPERATIONS),
+        attribute("operations-supported", *exchange.queue.operations()),
         attribute("compression-supported", "none"),
         attribute("pdl-override-supported", "attempted"),
         attribute("multiple-operation-time-out", 60),

@@ -25,6 +25,7 @@ from ipp import codec
 from ipp.attributes import (
     ENDED_JOBS,
     JobState,
+    Operation,
     Status,
     attribute,
     borderless_media_col,
@@ -32,7 +33,7 @@ from ipp.attributes import (
     resolution,
     size_of_media_col,
 )
-from ipp.codec import Attribute, Group, Range
+from ipp.codec import Attribute, Group, GroupTag, Range
 from ipp.errors import MessageError, MessageIncomplete
 from ipp.server import WITH_DOCUMENT, PrintQueue, Refusal, ServedJob, respond
 from store.sizes import PrintSize, parse_size
@@ -59,6 +60,9 @@ class Levers:
     drop_after_bytes: int = 0  # the link breaks in each document behind so many bytes; 0: never
     prints_halves: bool = False  # a document that was cut off is printed as far as it came, and called completed
     forgets: bool = False  # finished jobs are not listed
+    has_create_job: bool = True  # otherwise it takes a job only together with its document
+    versions: list[str] = field(default_factory=list)  # of IPP that it speaks; empty: all
+    ribbon: int = 0  # sheets left on it; 0: it does not tell
     aborts: int = 0  # so many of the next jobs end as aborted
 
 
@@ -122,10 +126,19 @@ class VirtualPrinter(PrintQueue):
         if self.levers.max_copies:
             answer.append(attribute("copies-supported", Range(1, self.levers.max_copies)))
             answer.append(attribute("copies-default", 1))
+        if self.levers.ribbon:
+            kind = "type=ribbon;class=supplyThatIsConsumed;unit=impressions;maxcapacity=400"
+            answer.append(attribute("printer-supply", f"{kind};level={self.levers.ribbon};".encode()))
+            answer.append(attribute("printer-supply-description", "Ribbon"))
         if loaded:
             answer.append(attribute("media-ready", *(media_name(size) for size in loaded)))
             answer.append(attribute("media-col-ready", *(borderless_media_col(size) for size in loaded)))
         return answer
+
+    def operations(self) -> Sequence[int]:
+        """See PrintQueue."""
+        together = (Operation.CREATE_JOB, Operation.SEND_DOCUMENT)
+        return [one for one in super().operations() if self.levers.has_create_job or one not in together]
 
     def check(self, ticket: Group, document_format: str) -> None:
         """See PrintQueue."""
@@ -218,6 +231,7 @@ class VirtualPrinter(PrintQueue):
         return next((text for text in self.levers.paper if (s := _size(text)) and s.is_same_paper(size)), "")
 
 
+_CHARSET = (attribute("attributes-charset", "utf-8"), attribute("attributes-natural-language", "en"))
 _MARGINS = ("media-top-margin", "media-bottom-margin", "media-left-margin", "media-right-margin")
 
 
@@ -240,6 +254,11 @@ def application(printer: VirtualPrinter) -> web.Application:
             head, rest = await _read_head(request)
         except MessageError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
+        spoken = ".".join(map(str, head.version))
+        if printer.levers.versions and spoken not in printer.levers.versions:
+            group = Group(GroupTag.OPERATION, list(_CHARSET))
+            refusal = codec.Message(Status.VERSION_NOT_SUPPORTED, head.request_id, [group], (1, 1))
+            return web.Response(body=codec.encode(refusal), content_type="application/ipp")
         document = await _spool(request, rest, printer) if head.code in WITH_DOCUMENT else None
         uri = f"ipp://{request.host}{PATH}"
         response = respond(head, printer, uri, document)

@@ -87,8 +87,8 @@ class Housekeeper:
                 store.tickets.remove(one.ticket.id)
         for one in whole:
             for sheet in one.sheets:
-                store.folder.sheet(sheet.id).unlink(missing_ok=True)
-                store.folder.thumbnail(sheet.id).unlink(missing_ok=True)
+                for path in store.folder.sheets.glob(f"{sheet.id}.*"):  # the sheet, its thumbnail, other formats
+                    path.unlink(missing_ok=True)
         log.info("tickets.archived", count=len(whole))
         return True
 

@@ -218,6 +218,14 @@ class PrinterState(StrEnum):
     UNKNOWN = "unknown"  # not asked yet
 
 
+class Supply(Model):
+    """A ribbon, an ink, a toner."""
+
+    name: str
+    percent: int | None = None
+    sheets_left: int | None = None  # where the printer counts in sheets
+
+
 class PrinterStatus(Stored):
     """What a printer last said of itself; has the printer's id. Written by its poller only."""
 
@@ -230,6 +238,7 @@ class PrinterStatus(Stored):
     media_ready: tuple[Size, ...] | None = None  # None: the printer does not say
     document_formats: tuple[str, ...] = ()
     max_copies: int = 1  # in one print job
+    supplies: tuple[Supply, ...] = ()
     since: datetime
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from ipp.access import Access
@@ -13,6 +13,7 @@ from ipp.errors import PrinterError
 from store.records import AllocationMethod, Printer, PrinterPool
 from store.states import OPEN_PRINT_JOBS
 from web import forms, services
+from web.errors import Problem
 from web.tickets import printer_rows
 
 pages = Blueprint("printers", __name__, url_prefix="/printers")
@@ -103,6 +104,38 @@ def edit(printer_id: int) -> str | AnyResponse | tuple[str, int]:
         return _printer_form(form, errors, known), 422
     store.printers.put(printer)
     return redirect(url_for("printers.index"))
+
+
+@pages.post("/<int:printer_id>/identify")
+def identify(printer_id: int) -> str | AnyResponse | tuple[str, int]:
+    """Let the printer show which one it is."""
+    printer = services().store.printers.get(printer_id)
+    try:
+        services().room.identify(printer)
+    except (PrinterError, TimeoutError) as error:
+        return _printer_form(_typed(printer), {"": f"{error}."}, printer), 409
+    return redirect(url_for("printers.edit", printer_id=printer_id))
+
+
+@pages.get("/<int:printer_id>/answers.json")
+def answers(printer_id: int) -> AnyResponse:
+    """Everything that a printer says of itself, for whoever helps the studio."""
+    printer = services().store.printers.get(printer_id)
+    try:
+        description = services().room.describe(printer.uri, Access.of(printer))
+    except (PrinterError, TimeoutError) as error:
+        raise Problem(502, "printer", str(error)) from error
+    told = {item.name: [_plain(value.content) for value in item.values] for item in description.attributes.attributes}
+    return jsonify(name=printer.name, uri=printer.uri, attributes=told)
+
+
+def _plain(content: Any) -> Any:
+    """An IPP value as JSON has it."""
+    if isinstance(content, bytes):
+        return content.decode(errors="replace")
+    if isinstance(content, tuple) and all(hasattr(item, "values") for item in content):
+        return {item.name: [_plain(value.content) for value in item.values] for item in content}
+    return content if isinstance(content, (str, int, bool)) or content is None else str(content)
 
 
 @pages.post("/<int:printer_id>/remove")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from ipp.supplies import forecast
 from store import progress
 from store.records import ReprintReason, Sheet, Ticket
 from store.reprints import reprint
@@ -51,7 +53,7 @@ def _today() -> dict[str, Any]:
         "ended_tickets": [_summary(ticket) for ticket in ended[:RECENT]],
         "printers": printer_rows(),
         "needs_setup": _needs_setup(),
-        "troubles": store.troubles(services().min_free_bytes),
+        "troubles": [*store.troubles(services().min_free_bytes), *_run_outs()],
     }
 
 
@@ -69,6 +71,30 @@ def _needs_setup() -> list[tuple[str, str]]:
         (not len(store.desktop_clients), "Connect the studio's software: add a desktop client.", "clients.index"),
     ]
     return [(text, endpoint) for is_open, text, endpoint in steps if is_open]
+
+
+def _run_outs() -> list[str]:
+    """What ends before the work that waits is done. Work that several printers may take is shared among them."""
+    store = services().store
+    printers = store.printers.all()
+    needed: dict[int, float] = {}
+    for state in OPEN_STATES:
+        for ticket in store.tickets.by("state", state.value):
+            profiles = {profile.id: profile for profile in store.instructions.get(ticket.id).profiles}
+            for sheet in store.sheets.by("open", ticket.id):
+                profile, copies = profiles[sheet.profile_id], sheet.quantity - sheet.copies_done
+                takers = [p.id for p in printers if not p.inactive and p.id == profile.printer_id]
+                takers += [p.id for p in printers if not p.inactive and p.pool_id and p.pool_id == profile.pool_id]
+                for printer_id in takers if sheet.prints else ():
+                    needed[printer_id] = needed.get(printer_id, 0) + copies / len(takers)
+    statuses = {status.id: status for status in store.printer_status.all()}
+    return list(
+        forecast(
+            {one: ceil(copies) for one, copies in needed.items()},
+            statuses,
+            {printer.id: printer.name for printer in printers},
+        )
+    )
 
 
 def _summary(ticket: Ticket) -> dict[str, Any]:

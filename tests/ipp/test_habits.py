@@ -219,3 +219,52 @@ def test_a_sheet_is_printed_again_on_a_persons_word(
         again = reprint(store, ticket, store.instructions.get(1), [(sheet, 3)], ReprintReason.COLOUR, NOW)
         until(lambda: store.tickets.get(again.id).state is TicketState.FINISHED, "the reprint has ended")
     assert copies_by_sheet(printer) == {"1": 5, "2": 1}
+
+
+def test_a_printer_without_create_job_gets_everything_at_once(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Plain")
+    printer.pull(has_create_job=False)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [2, 1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 2, "2": 1}
+
+
+def test_a_link_that_breaks_in_mid_print_job_is_never_sent_again_unasked(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Plain")
+    printer.pull(has_create_job=False, drop_after_bytes=len(PAGE) // 2)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.HELD)
+        assert printer.printed() == []
+        printer.pull(drop_after_bytes=0)
+        progress.answer_unsure(store, 1, 0, NOW)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1}
+
+
+def test_a_printer_that_speaks_only_ipp_1_1_is_spoken_to_in_it(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Old")
+    printer.pull(versions=["1.1"])
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1}
+
+
+def test_what_is_left_on_the_ribbon_is_known(store: Store, pool: PrinterPool, virtual_printer: StartVirtual) -> None:
+    printer = virtual_printer("Ribbon")
+    printer.pull(ribbon=38)
+    add_printer(store, pool, printer.uri)
+    with room(store):
+        until(lambda: store.printer_status.find(1) is not None, "it has answered")
+    assert store.printer_status.get(1).supplies[0].sheets_left == 38

@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 
 from store import intake, progress
 from store.profiles import RenderProfile
-from store.records import Person, Printer, PrinterPool
+from store.records import Person, Printer, PrinterPool, PrinterState, PrinterStatus, Supply
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 from tests.ipp.test_sender import drawn_ticket, left_behind
-from tests.lab import VirtualPrinterProcess, free_port
+from tests.lab import EvePrinter, VirtualPrinterProcess, free_port
 from tests.store.test_history import finished
 from tests.studio import NOW, SELECT, add_render_job, photo, push
 from tests.web.conftest import PASSWORD, PASSWORD_HASH
@@ -422,3 +422,27 @@ def test_the_report_is_shown(panel: FlaskClient, store: Store) -> None:
     page = panel.get("/history/report?days=7").data.decode()
     assert "Printed in the last 7 days" in page and "4x6" in page
     assert "Nothing was printed" not in page
+
+
+def test_a_printer_shows_itself_and_its_answers_are_saved_for_support(
+    panel: FlaskClient, store: Store, eve_printer: Callable[..., EvePrinter]
+) -> None:
+    eve = eve_printer("Eve")
+    store.printers.add(Printer(name="Eve", uri=eve.uri, added_by_hand=True))
+    assert panel.post("/printers/1/identify").status_code == 302
+    told = panel.get("/printers/1/answers.json").get_json()["attributes"]
+    assert told["printer-state"] == [3] and "image/jpeg" in told["document-format-supported"]
+    assert told["media-col-ready"][0]["media-size"][0]["x-dimension"]
+    eve.stop()
+    answer = panel.post("/printers/1/identify")
+    assert answer.status_code == 409 and "does not answer" in answer.data.decode()
+
+
+def test_today_says_what_runs_out_before_the_work_is_done(panel: FlaskClient, store: Store) -> None:
+    pool = store.printer_pools.add(PrinterPool(name="Lab"))
+    store.printers.add(Printer(name="DS620", pool_id=pool.id))
+    ribbon = Supply(name="Ribbon", sheets_left=38)
+    store.printer_status.put(PrinterStatus(id=1, state=PrinterState.IDLE, since=NOW, supplies=(ribbon,)))
+    drawn_ticket(store, pool, [52])
+    page = panel.get("/").data.decode()
+    assert "DS620: Ribbon ends in 38 sheets, and 52 wait" in page
