@@ -11,6 +11,7 @@ from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, 
 from store.sizes import PrintSize
 
 MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops
+SPLIT_GAIN_S = 15.0  # an order that is done so much sooner is worth collecting from two printers
 BLOCKING_REASONS = frozenset(
     {"media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty", "paused"}
 )
@@ -52,7 +53,8 @@ def allocate(
     members: Sequence[Member],
     pools: Mapping[int, PrinterPool],
     last_used: Mapping[int, int],
-    printer_of_ticket: Mapping[tuple[int, int], int],
+    printers_of_ticket: Mapping[tuple[int, int], Sequence[int]],
+    copies_left: Mapping[int, int] | None = None,
 ) -> Allocation:
     """Give sheets to printers.
 
@@ -61,8 +63,11 @@ def allocate(
         members: every printer the studio knows.
         pools: by id.
         last_used: by pool id: the printer that got the pool's last sheet, for round robin.
-        printer_of_ticket: by (pool id, ticket id): the printer that has the ticket's first sheets, where the pool
-            does not split a job.
+        printers_of_ticket: by (pool id, ticket id): the printers that have sheets of the ticket, the first one first.
+        copies_left: by ticket id: all that no printer has in hand yet; those in `sheets` where it is not given.
+
+    An order stays on one printer, so that nobody has to collect it, unless its pool may split it and that gets it done
+    SPLIT_GAIN_S sooner.
     """
     result = Allocation()
     ahead: dict[str, int] = {}  # by device: several entries may stand for one
@@ -71,7 +76,8 @@ def allocate(
         ahead[member.printer.device] = ahead.get(member.printer.device, 0) + member.ahead
         backlog[member.printer.device] = backlog.get(member.printer.device, 0) + member.backlog
     last = dict(last_used)
-    bound = dict(printer_of_ticket)
+    bound = {key: list(printers) for key, printers in printers_of_ticket.items()}
+    left = dict(copies_left) if copies_left is not None else _copies(sheets)
     for sheet in sheets:
         pool = pools.get(sheet.profile.pool_id) if sheet.profile.pool_id is not None else None
         candidates = _members_for(sheet, members)
@@ -87,11 +93,17 @@ def allocate(
                 f"the printer pool '{pool.name}' is inactive: make it active under Printers"
             )
             continue
-        if pool is not None and not pool.job_split and (pool.id, sheet.ticket_id) in bound:
-            keeper = bound[pool.id, sheet.ticket_id]
-            candidates = [member for member in candidates if member.printer.id == keeper] or candidates
         obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
         able = [member for member in candidates if not obstacles[member.printer.id]]
+        if pool is not None and (pool.id, sheet.ticket_id) in bound:
+            begun = bound[pool.id, sheet.ticket_id]
+            keeper = [member for member in candidates if member.printer.id == begun[0]]
+            if not pool.job_split and keeper:
+                able = [member for member in able if member in keeper]
+                obstacles = {member.printer.id: obstacles[member.printer.id] for member in keeper}
+            elif len(begun) == 1 and keeper and keeper[0] in able:  # not split yet
+                is_split = _is_worth_splitting(left[sheet.ticket_id], keeper[0], able, backlog)
+                able = able if is_split else keeper
         free = [member for member in able if ahead[member.printer.device] < MAX_AHEAD]
         if not free:
             result.waiting[sheet.sheet_id] = (
@@ -102,11 +114,31 @@ def allocate(
         chosen = best.id
         ahead[best.device] += 1
         backlog[best.device] += sheet.quantity
+        left[sheet.ticket_id] -= sheet.quantity
         if pool is not None:
             last[pool.id] = chosen
-            bound.setdefault((pool.id, sheet.ticket_id), chosen)
+            have = bound.setdefault((pool.id, sheet.ticket_id), [])
+            if chosen not in have:
+                have.append(chosen)
         result.assigned.append((sheet.sheet_id, chosen))
     return result
+
+
+def _copies(sheets: Sequence[Waiting]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for sheet in sheets:
+        counts[sheet.ticket_id] = counts.get(sheet.ticket_id, 0) + sheet.quantity
+    return counts
+
+
+def _is_worth_splitting(copies: int, keeper: Member, able: Sequence[Member], backlog: Mapping[str, int]) -> bool:
+    """Whether several printers get an order done clearly sooner than the one that has begun with it."""
+    alone_s = (backlog[keeper.printer.device] + copies) * keeper.seconds_per_copy
+    # Together they make so many copies a second, after what each has in hand.
+    devices = {member.printer.device: member for member in able}
+    pace = sum(1 / member.seconds_per_copy for member in devices.values())
+    together_s = (copies + sum(backlog[device] for device in devices)) / pace
+    return alone_s - together_s >= SPLIT_GAIN_S
 
 
 def _members_for(sheet: Waiting, members: Sequence[Member]) -> list[Member]:

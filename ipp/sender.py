@@ -127,7 +127,9 @@ class Sender:
             return
         waiting.sort(key=lambda sheet: (sheet.ticket_id, sheet.sheet_id))
         pools = {pool.id: pool for pool in self._store.printer_pools.all()}
-        allocation = allocate(waiting, self._members(), pools, self._last_used(), self._printer_of_ticket(waiting))
+        left = {one: self._unassigned(one) for one in {sheet.ticket_id for sheet in waiting}}
+        bound = self._printers_of_tickets(waiting)
+        allocation = allocate(waiting, self._members(), pools, self._last_used(), bound, left)
         by_id = {sheet.sheet_id: sheet for sheet in waiting}
         for sheet_id, printer_id in allocation.assigned:
             self._waiting_since[_alike(by_id[sheet_id])] = now
@@ -141,6 +143,11 @@ class Sender:
                     if (sheet.profile_id, sheet.size) == (waits.profile.id, waits.size):
                         self._fail(sheet.id, f"given up after {self._unreachable_limit}: {reason}", now)
         self._explain(waiting, allocation.waiting)
+
+    def _unassigned(self, ticket_id: int) -> int:
+        """Sheets of a ticket that no printer has in hand; about the copies, without reading thousands of them."""
+        in_hand = self._store.sheets.count("ticket_state", (ticket_id, SheetState.ASSIGNED.value))
+        return self._store.sheets.count("open", ticket_id) - in_hand
 
     def _members(self) -> list[Member]:
         pace = paces(self._store.print_jobs.newest(200))
@@ -167,13 +174,18 @@ class Sender:
                 last.setdefault(pool_id, print_job.printer_id)
         return last
 
-    def _printer_of_ticket(self, waiting: list[Waiting]) -> dict[tuple[int, int], int]:
-        bound: dict[tuple[int, int], int] = {}
+    def _printers_of_tickets(self, waiting: list[Waiting]) -> dict[tuple[int, int], list[int]]:
+        """By (pool, ticket): the printers that have or had sheets of it, the first one first."""
+        bound: dict[tuple[int, int], list[int]] = {}
         for ticket_id, pool_id in {(s.ticket_id, s.profile.pool_id) for s in waiting if s.profile.pool_id is not None}:
-            for sheet in self._store.sheets.by("ticket", ticket_id):
+            for sheet in self._store.sheets.by("was_sent", ticket_id):
                 if sheet.print_job_id and sheet.state in (SheetState.ASSIGNED, SheetState.PRINTED):
-                    bound[pool_id, ticket_id] = self._store.print_jobs.get(sheet.print_job_id).printer_id
-                    break
+                    printers = bound.setdefault((pool_id, ticket_id), [])
+                    printer_id = self._store.print_jobs.get(sheet.print_job_id).printer_id
+                    if printer_id not in printers:
+                        printers.append(printer_id)
+                    if len(printers) > 1:
+                        break  # split already: more would not change anything
         return bound
 
     def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> None:

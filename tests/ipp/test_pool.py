@@ -98,7 +98,7 @@ def test_every_reason_says_what_to_do() -> None:
         "check its network cable": member(1, status=IDLE.with_(state=PrinterState.UNREACHABLE)),
         "look at its display": member(1, status=IDLE.with_(state=PrinterState.STOPPED, message="jam")),
         "does not accept jobs": member(1, status=IDLE.with_(accepting=False)),
-        "use another printer": member(1, status=IDLE.with_(document_formats=("application/pdf",))),
+        "use another printer": member(1, status=IDLE.with_(document_formats=("application/postscript",))),
     }
     for words, one in states.items():
         assert words in allocated(sheets(1), [one]).waiting[100]
@@ -108,7 +108,8 @@ def test_least_busy_gives_to_whoever_would_be_done_first() -> None:
     pool = PrinterPool(id=1, name="Lab", allocation_method=AllocationMethod.LEAST_BUSY)
     slow = replace(member(1), seconds_per_copy=30.0)
     quick = replace(member(2), seconds_per_copy=8.0, backlog=2, ahead=1)
-    result = allocate(sheets(3), [slow, quick], {1: pool}, {}, {})
+    orders = [sheet for ticket in (1, 2, 3) for sheet in sheets(1, ticket=ticket)]
+    result = allocate(orders, [slow, quick], {1: pool}, {}, {})
     assert [printer for _, printer in result.assigned] == [2, 1, 1]  # 24 s against 30; then the quick one has two ahead
 
 
@@ -132,3 +133,28 @@ def test_the_pace_of_a_printer_is_its_median_time_for_a_copy() -> None:
 
     assert paces([job(10), job(20), job(50, copies=3), job(200)]) == {7: 10.0}
     assert paces([job(10)]) == {}
+
+
+def test_a_small_order_stays_together_and_a_large_one_is_split() -> None:
+    small = allocated(sheets(3), [member(1), member(2)])  # 30 s on one printer, 15 s on two
+    assert [printer for _, printer in small.assigned] == [1, 2, 1]
+    smaller = allocated(sheets(2), [member(1), member(2)])  # 20 s, or 10 s
+    assert [printer for _, printer in smaller.assigned] == [1, 1]
+
+
+def test_an_order_is_kept_together_by_all_that_is_left_of_it_and_not_by_what_is_looked_at() -> None:
+    result = allocate(sheets(2), [member(1), member(2)], {1: POOL}, {}, {}, {1: 40})
+    assert [printer for _, printer in result.assigned] == [1, 2]
+
+
+def test_an_order_leaves_a_printer_that_has_stopped() -> None:
+    stopped = member(1, status=IDLE.with_(state=PrinterState.STOPPED))
+    result = allocate(sheets(2), [stopped, member(2)], {1: POOL}, {}, {(1, 1): [1]})
+    assert [printer for _, printer in result.assigned] == [2, 2]
+
+
+def test_a_pool_that_does_not_split_waits_for_the_printer_that_has_begun() -> None:
+    pool = PrinterPool(id=1, name="Lab", job_split=False)
+    stopped = member(1, status=IDLE.with_(state=PrinterState.STOPPED, message="paper jam"))
+    result = allocate(sheets(1), [stopped, member(2)], {1: pool}, {}, {(1, 1): [1]})
+    assert result.assigned == [] and "Lab 1 is stopped (paper jam)" in result.waiting[100]
