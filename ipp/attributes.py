@@ -25,6 +25,8 @@ class Operation(IntEnum):
     GET_JOB_ATTRIBUTES = 0x0009
     GET_JOBS = 0x000A
     GET_PRINTER_ATTRIBUTES = 0x000B
+    HOLD_JOB = 0x000C
+    RELEASE_JOB = 0x000D
     IDENTIFY_PRINTER = 0x003C
 
 
@@ -115,6 +117,7 @@ PRINTER_ATTRIBUTES = (
     "sides-supported",
     "pwg-raster-document-type-supported",
     "urf-supported",
+    "job-hold-until-supported",
     "printer-supply",
     "printer-supply-description",
 )
@@ -191,6 +194,8 @@ SYNTAX: dict[str, Tag] = {
             "ipp-versions-supported",
             "job-creation-attributes-supported",
             "job-state-reasons",
+            "job-hold-until",
+            "job-hold-until-supported",
             "media",
             "media-col-supported",
             "media-default",

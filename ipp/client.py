@@ -83,6 +83,7 @@ class JobRequest:
     dpi: int
     has_bleed: bool
     media_type: str = ""
+    is_held: bool = False  # until release_job()
     quality: int = 5  # RFC 8011 §5.2.13: 3 draft, 4 normal, 5 high
 
 
@@ -199,6 +200,10 @@ class PrinterClient:
     async def identify(self) -> None:
         """Let the printer blink, beep or show something (PWG 5100.13 §5.1)."""
         await self._ask(Operation.IDENTIFY_PRINTER)
+
+    async def release_job(self, job_id: int) -> None:
+        """Let a held job print (RFC 8011 §4.3.6)."""
+        await self._ask(Operation.RELEASE_JOB, attribute("job-id", job_id))
 
     async def cancel_job(self, job_id: int) -> None:
         """Withdraw a job. That the printer agrees does not mean that no paper moves."""
@@ -342,6 +347,8 @@ def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
             supports(printer.all("printer-resolution-supported"), resolution(job.dpi)),
         ),
     ]
+    if job.is_held:
+        wanted.append((attribute("job-hold-until", "indefinite"), True))
     scaling = "none" if job.has_bleed else "fill"
     wanted.append((attribute("print-scaling", scaling), supports(printer.all("print-scaling-supported"), scaling)))
     if printer.attribute("media-col-supported"):

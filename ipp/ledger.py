@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     """What to do with a print job."""
 
     GIVE_BACK = "give back"  # provably nothing was printed: the sheet may go anywhere
+    WITHDRAW = "withdraw"  # it is held there, so nothing was printed: cancel it, and the sheet may go anywhere
     SEND = "send"  # the job is there and waits for its document
     FOLLOW = "follow"  # the document was acknowledged: wait for the end
     COMPLETE = "complete"
@@ -36,16 +37,22 @@ def find(name: str, jobs: Iterable[ListedJob]) -> ListedJob | None:
     return next((job for job in jobs if job.name == name), None)
 
 
-def judge(state: PrintJobState, listed: ListedJob | None, copies: int = 1) -> Verdict:
+def judge(state: PrintJobState, listed: ListedJob | None, copies: int = 1, is_held: bool = False) -> Verdict:
     """What follows from our record and the printer's.
 
     Args:
         state: what our ledger says.
         listed: the printer's job of that name, or None when it lists none.
+        is_held: the printer was asked to hold the job, and it was not released: then nothing of it can be on paper.
         copies: that were asked for: a printer that tells of fewer impressions has not said that all came out.
     """
     if state in (PrintJobState.INTENDED, PrintJobState.CREATED):
         return Verdict.GIVE_BACK if listed is None or listed.state in ENDED_JOBS else Verdict.SEND
+    if state is PrintJobState.SENDING and is_held:
+        if listed is None or listed.state in (JobState.CANCELED, JobState.ABORTED):
+            return Verdict.GIVE_BACK
+        if listed.state is JobState.PENDING_HELD:
+            return Verdict.SEND if waits_for_document(listed) else Verdict.WITHDRAW
     if state is PrintJobState.SENDING:
         return Verdict.SEND if listed is not None and waits_for_document(listed) else Verdict.DOUBT
     if listed is None:

@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -302,11 +303,16 @@ class Sender:
             if print_job.state is PrintJobState.INTENDED:
                 profiles = self._store.instructions.get(print_job.ticket_id).profiles
                 profile = next(one for one in profiles if one.id == sheet.profile_id)
-                request = job_request(print_job, sheet, profile)
+                request = replace(job_request(print_job, sheet, profile), is_held=_can_hold(description))
                 created = await client.create_job(request, description)
                 with self._store.transaction():
                     print_job = progress.move_print_job(
-                        self._store, print_job, "create", datetime.now(UTC), job_id=created.job_id
+                        self._store,
+                        print_job,
+                        "create",
+                        datetime.now(UTC),
+                        job_id=created.job_id,
+                        is_held=request.is_held and "job-hold-until" not in created.ignored,
                     )
                 if grave := sorted(_GRAVE & set(created.ignored)):
                     await client.cancel_job(created.job_id)
@@ -385,8 +391,16 @@ class Sender:
                 progress.move_print_job(self._store, print_job, "retry", datetime.now(UTC))
             raise
         with self._store.transaction():
-            progress.move_print_job(self._store, print_job, "send", datetime.now(UTC))
+            print_job = progress.move_print_job(self._store, print_job, "send", datetime.now(UTC))
+        if print_job.is_held:
+            await self._release(print_job, client)
         self._watch.soon(print_job.printer_id)
+
+    async def _release(self, print_job: PrintJob, client: PrinterClient) -> None:
+        """The whole document is there: now it may print. Done again after a crash in between, which harms nothing."""
+        await client.release_job(print_job.job_id or 0)
+        with self._store.transaction():
+            self._store.print_jobs.put(self._store.print_jobs.get(print_job.id).with_(is_released=True))
 
     async def _follow(self, print_job: PrintJob, printer: Printer, client: PrinterClient) -> None:
         listed = await client.job(print_job.job_id or 0)
@@ -394,6 +408,10 @@ class Sender:
             listed = find(print_job.job_name, await client.jobs())
         verdict = judge(print_job.state, listed, print_job.copies)
         if verdict is Verdict.FOLLOW:
+            is_waiting = listed is not None and listed.state is JobState.PENDING_HELD
+            if is_waiting and print_job.is_held and not print_job.is_released:
+                await self._release(print_job, client)
+                return
             if listed is not None and self._is_stuck(printer) and is_unbegun(listed):
                 await self._take_back(print_job, client, listed)
             return
@@ -454,11 +472,15 @@ class Sender:
             PrinterError: the printer cannot be asked; nothing was changed.
         """
         listed = find(print_job.job_name, await client.jobs())
-        verdict = judge(print_job.state, listed)
+        verdict = judge(print_job.state, listed, is_held=print_job.is_held)
         log.info("print_job.reconciled", id=print_job.id, state=print_job.state.value, verdict=verdict.value)
         now = datetime.now(UTC)
         if verdict is Verdict.GIVE_BACK:
-            progress.settle_print_job(self._store, print_job, "cancel", now, reason="nothing was sent")
+            progress.settle_print_job(self._store, print_job, "cancel", now, reason="nothing was printed")
+        elif verdict is Verdict.WITHDRAW and listed is not None:
+            await client.cancel_job(listed.job_id)
+            reason = "the link broke while the printer held the job: nothing was printed"
+            progress.settle_print_job(self._store, print_job, "cancel", now, reason=reason)
         elif verdict is Verdict.SEND and listed is not None:
             with self._store.transaction():
                 if print_job.state is PrintJobState.CREATED:
@@ -534,6 +556,12 @@ def _has_create_job(printer: Group) -> bool:
     """Whether a printer takes jobs and documents one after the other; one that does not say is tried."""
     offered = printer.all("operations-supported")
     return not offered or {Operation.CREATE_JOB, Operation.SEND_DOCUMENT} <= set(offered)
+
+
+def _can_hold(printer: Group) -> bool:
+    """Whether a printer can be told to keep a job until its whole document is there."""
+    offered = printer.all("operations-supported")
+    return Operation.RELEASE_JOB in offered and "indefinite" in printer.texts("job-hold-until-supported")
 
 
 def _alike(sheet: Waiting) -> tuple[int, int, PrintSize]:

@@ -58,6 +58,14 @@ class PrintQueue(Protocol):
         """The printer's attributes, without those that the server adds itself."""
         ...
 
+    def hold(self, job: ServedJob) -> None:
+        """Keep a pending job until release(); offered by queues that list HOLD_JOB and RELEASE_JOB."""
+        job.state, job.reasons = JobState.PENDING_HELD, ("job-hold-until-specified",)
+
+    def release(self, job: ServedJob) -> None:
+        """Let a held job go on."""
+        job.state, job.reasons = JobState.PENDING, ()
+
     def operations(self) -> Sequence[int]:
         """What is offered."""
         return OPERATIONS
@@ -249,6 +257,22 @@ def _send_document(exchange: _Exchange) -> list[Group]:
     return [_described(exchange, job, _BRIEF)]
 
 
+def _hold_job(exchange: _Exchange) -> list[Group]:
+    job = exchange.job()
+    if job.state is not JobState.PENDING:
+        raise Refusal(Status.NOT_POSSIBLE, f"job {job.id} cannot be held any more")
+    exchange.queue.hold(job)
+    return []
+
+
+def _release_job(exchange: _Exchange) -> list[Group]:
+    job = exchange.job()
+    if job.state is not JobState.PENDING_HELD:
+        raise Refusal(Status.NOT_POSSIBLE, f"job {job.id} is not held")
+    exchange.queue.release(job)
+    return []
+
+
 def _cancel_job(exchange: _Exchange) -> list[Group]:
     job = exchange.job()
     if job.state in ENDED_JOBS:
@@ -309,6 +333,8 @@ _HANDLERS: dict[int, Callable[[_Exchange], list[Group]]] = {
     Operation.CREATE_JOB: _create_job,
     Operation.SEND_DOCUMENT: _send_document,
     Operation.CANCEL_JOB: _cancel_job,
+    Operation.HOLD_JOB: _hold_job,
+    Operation.RELEASE_JOB: _release_job,
     Operation.GET_JOB_ATTRIBUTES: _get_job_attributes,
     Operation.GET_JOBS: _get_jobs,
     Operation.GET_PRINTER_ATTRIBUTES: _get_printer_attributes,

@@ -60,6 +60,7 @@ class Levers:
     drop_after_bytes: int = 0  # the link breaks in each document behind so many bytes; 0: never
     prints_halves: bool = False  # a document that was cut off is printed as far as it came, and called completed
     forgets: bool = False  # finished jobs are not listed
+    holds: bool = False  # it can keep a job until it is released
     has_create_job: bool = True  # otherwise it takes a job only together with its document
     versions: list[str] = field(default_factory=list)  # of IPP that it speaks; empty: all
     ribbon: int = 0  # sheets left on it; 0: it does not tell
@@ -123,6 +124,8 @@ class VirtualPrinter(PrintQueue):
             attribute("printer-resolution-supported", resolution(300), resolution(600)),
             attribute("sides-supported", "one-sided"),
         ]
+        if self.levers.holds:
+            answer.append(attribute("job-hold-until-supported", "no-hold", "indefinite"))
         if self.levers.max_copies:
             answer.append(attribute("copies-supported", Range(1, self.levers.max_copies)))
             answer.append(attribute("copies-default", 1))
@@ -138,7 +141,8 @@ class VirtualPrinter(PrintQueue):
     def operations(self) -> Sequence[int]:
         """See PrintQueue."""
         together = (Operation.CREATE_JOB, Operation.SEND_DOCUMENT)
-        return [one for one in super().operations() if self.levers.has_create_job or one not in together]
+        offered = [one for one in super().operations() if self.levers.has_create_job or one not in together]
+        return [*offered, Operation.HOLD_JOB, Operation.RELEASE_JOB] if self.levers.holds else offered
 
     def check(self, ticket: Group, document_format: str) -> None:
         """See PrintQueue."""
@@ -166,6 +170,8 @@ class VirtualPrinter(PrintQueue):
         """See PrintQueue."""
         self._documents[job.id] = document
         job.has_document, job.state, job.reasons = True, JobState.PENDING, ()
+        if self.levers.holds and job.ticket.text("job-hold-until") == "indefinite":
+            self.hold(job)
         self._wake.set()
 
     def cancel(self, job: ServedJob) -> None:

@@ -197,6 +197,12 @@ class LayoutTemplate(Model):
         return max(1, sum(cell.next_image for cell in self.cells) + (not self.cells[0].next_image))
 
 
+class StudioLayout(Stored):
+    """A layout template that the studio made itself."""
+
+    template: LayoutTemplate
+
+
 class Watermark(Model):
     """A text across the picture; empty for none."""
 

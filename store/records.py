@@ -206,6 +206,8 @@ class PrintJob(Stored):
     intended_at: datetime
     changed_at: datetime
     impressions_completed: int | None = None
+    is_held: bool = False  # the printer was asked to hold it until it is released, after the document has arrived
+    is_released: bool = False
 
 
 class PrinterState(StrEnum):

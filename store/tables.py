@@ -19,7 +19,7 @@ from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
 from store.journal import Disk
 from store.model import Stored
-from store.profiles import RenderProfile
+from store.profiles import RenderProfile, StudioLayout
 from store.records import (
     Asset,
     Change,
@@ -148,6 +148,7 @@ class Store:
         db = self._database
         self.records = Shelf(db, "records", Record, number=lambda d: (d["kind"], d["number"]))
         self.render_profiles = Shelf(db, "render_profiles", RenderProfile)
+        self.studio_layouts = Shelf(db, "studio_layouts", StudioLayout)
         self.render_jobs = Shelf(db, "render_jobs", RenderJob)
         self.printers = Shelf(db, "printers", Printer, uuid=lambda d: d.get("uuid", ""))
         self.printer_status = Shelf(db, "printer_status", PrinterStatus)

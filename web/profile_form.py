@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from render.errors import SheetImpossible
 from render.names import check_fields, check_template
-from render.ready_made import READY_MADE
 from store.profiles import (
     AssetRef,
     Chroma,
@@ -91,22 +90,21 @@ _TEMPLATES = {
 
 
 def parse(
-    form: Mapping[str, str], profile_id: int, known_layout: LayoutTemplate | None, assets: Sequence[Asset]
+    form: Mapping[str, str], profile_id: int, layouts: Mapping[str, LayoutTemplate], assets: Sequence[Asset]
 ) -> tuple[RenderProfile | None, forms.Errors]:
     """A profile from a form, or what is wrong, by field. What the form lacks is as in a new profile.
 
     Args:
         form: as posted.
         profile_id: of the profile that is changed, or 0.
-        known_layout: the layout that the profile has, which need not be a ready-made one.
+        layouts: by name, those that may be chosen.
         assets: the studio's colour profiles and overlays.
     """
     errors: forms.Errors = {}
     destination, _, number = form.get("destination", "").partition(":")
-    name = form.get("layout", "")
     values: dict[str, Any] = {
         "id": profile_id,
-        "layout": known_layout if known_layout and known_layout.name == name else READY_MADE.get(name),
+        "layout": layouts.get(form.get("layout", "")),
         "overlay": _asset(form.get("overlay", ""), assets),
         "pool_id": forms.number_or_none(number) if destination == "pool" else None,
         "printer_id": forms.number_or_none(number) if destination == "printer" else None,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
-from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from pydantic import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from render.names import FIELDS
+from render.errors import SheetImpossible
+from render.names import FIELDS, check_fields
 from render.ready_made import READY_MADE
-from store.profiles import RenderProfile
+from store.profiles import LayoutTemplate, RenderProfile, StudioLayout
 from store.records import AssetKind
 from web import forms, profile_form, rehearsals, services
+from web.errors import problems_of
 
 pages = Blueprint("profiles", __name__, url_prefix="/profiles")
 
@@ -72,8 +77,66 @@ def rehearse() -> AnyResponse | tuple[AnyResponse, int]:
 
 @pages.get("/layouts")
 def layouts() -> str:
-    """The ready-made layouts, as pictures."""
-    return render_template("layouts.html", layouts=READY_MADE.values(), picture_of=picture_of)
+    """The ready-made layouts, as pictures, and the studio's own."""
+    return _layouts_page("")
+
+
+@pages.get("/layouts/<name>.json")
+def layout_file(name: str) -> AnyResponse:
+    """A layout as a file: to keep, or to change and upload under another name."""
+    template = _layouts().get(name)
+    if template is None:
+        abort(404, "there is no layout of this name")
+    text = json.dumps(template.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.json"}
+    return Response(text, mimetype="application/json", headers=headers)
+
+
+@pages.post("/layouts")
+def add_layout() -> AnyResponse | tuple[str, int]:
+    """Take a layout from a file; one of the same name that the studio made is replaced in what is rendered later."""
+    store = services().store
+    file = request.files.get("file")
+    try:
+        template = LayoutTemplate.model_validate_json(file.stream.read() if file else b"")
+    except ValidationError as error:
+        problems = problems_of(error)
+        return _layouts_page("; ".join(f"{one['field'] or 'the file'}: {one['message']}" for one in problems[:3])), 422
+    try:
+        for text in [*(cell.caption for cell in template.cells), *(field.text for field in template.texts)]:
+            check_fields(text)
+    except SheetImpossible as error:
+        return _layouts_page(f"{error}."), 422
+    if template.name in READY_MADE:
+        return _layouts_page(f"“{template.name}” is a ready-made layout: give yours another name."), 422
+    with store.transaction():
+        known = next((one for one in store.studio_layouts.all() if one.template.name == template.name), None)
+        if known:
+            store.studio_layouts.put(known.with_(template=template))
+        else:
+            store.studio_layouts.add(StudioLayout(template=template))
+    return redirect(url_for("profiles.layouts"))
+
+
+@pages.post("/layouts/<int:layout_id>/remove")
+def remove_layout(layout_id: int) -> AnyResponse:
+    """Take one of the studio's own off the list; profiles that have it keep it."""
+    services().store.studio_layouts.remove(services().store.studio_layouts.get(layout_id).id)
+    return redirect(url_for("profiles.layouts"))
+
+
+def _layouts_page(error: str) -> str:
+    own = services().store.studio_layouts.all()
+    return render_template(
+        "layouts.html", layouts=READY_MADE.values(), own=own, picture_of=picture_of, error=error, fields=FIELDS
+    )
+
+
+def _layouts(profile: RenderProfile | None = None) -> dict[str, LayoutTemplate]:
+    """By name: the ready-made ones, the studio's own, and the one that a profile has already."""
+    own = {one.template.name: one.template for one in services().store.studio_layouts.all()}
+    kept = {profile.layout.name: profile.layout} if profile and profile.layout else {}
+    return {**READY_MADE, **kept, **own}
 
 
 def picture_of(layout: str) -> str:
@@ -85,13 +148,12 @@ def _parsed(profile_id: int, name: str = "") -> tuple[RenderProfile | None, form
     store = services().store
     known = store.render_profiles.find(profile_id) if profile_id else None
     form = request.form if request.form.get("name", "").strip() or not name else {**request.form, "name": name}
-    return profile_form.parse(form, profile_id, known.layout if known else None, store.assets.all())
+    return profile_form.parse(form, profile_id, _layouts(known), store.assets.all())
 
 
 def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | None) -> str:
     store = services().store
     assets = store.assets.all()
-    layouts = dict.fromkeys([*READY_MADE, *([known.layout.name] if known and known.layout else [])])
     return render_template(
         "profile_form.html",
         form={**profile_form.typed(RenderProfile(name="-"), assets), "name": "", **form},
@@ -101,7 +163,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
             **profile_form.CHOICES,
             "colour_profile": profile_form.asset_choices(assets, AssetKind.COLOUR_PROFILE, "sRGB"),
             "overlay": profile_form.asset_choices(assets, AssetKind.OVERLAY, "None"),
-            "layout": [("", "One picture on a sheet"), *((name, name) for name in layouts)],
+            "layout": [("", "One picture on a sheet"), *((name, name) for name in _layouts(known))],
             "destination": [
                 ("", "Do not print, only write files"),
                 *((f"pool:{pool.id}", f"Pool {pool.name}") for pool in store.printer_pools.all()),

@@ -268,3 +268,32 @@ def test_what_is_left_on_the_ribbon_is_known(store: Store, pool: PrinterPool, vi
     with room(store):
         until(lambda: store.printer_status.find(1) is not None, "it has answered")
     assert store.printer_status.get(1).supplies[0].sheets_left == 38
+
+
+def test_a_printer_that_can_hold_prints_only_when_it_has_the_whole_document(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Holding")
+    printer.pull(holds=True)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [2, 1])
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 2, "2": 1}
+    assert all(job.is_held and job.is_released for job in store.print_jobs.all())
+
+
+def test_there_a_broken_link_is_no_question_for_a_person_even_where_halves_are_printed(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Holding")
+    printer.pull(holds=True, drop_after_bytes=len(PAGE) // 2, prints_halves=True)
+    add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1, 1])
+    with room(store):
+        until(lambda: any(job.state is PrintJobState.CANCELED for job in store.print_jobs.all()), "one is withdrawn")
+        assert printer.printed() == []
+        printer.pull(drop_after_bytes=0, prints_halves=False)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1, "2": 1}
+    assert not [job for job in store.print_jobs.all() if job.state is PrintJobState.UNSURE]

@@ -55,3 +55,18 @@ def test_jobs_are_known_by_name_and_never_by_number() -> None:
     other = ListedJob(9, "somebody else's", JobState.COMPLETED, (), "", 1)
     assert find("printroom-1-1-ab", [other]) is None
     assert find("printroom-1-1-ab", [other, PRINTING]) is PRINTING
+
+
+@pytest.mark.parametrize(
+    ("job", "verdict"),
+    [
+        (None, Verdict.GIVE_BACK),
+        (listed(JobState.PENDING_HELD, "job-incoming"), Verdict.SEND),
+        (listed(JobState.PENDING_HELD, "job-hold-until-specified"), Verdict.WITHDRAW),
+        (listed(JobState.CANCELED), Verdict.GIVE_BACK),
+        (listed(JobState.PROCESSING), Verdict.DOUBT),  # somebody released it at the printer
+        (listed(JobState.COMPLETED), Verdict.DOUBT),
+    ],
+)
+def test_of_a_held_job_nothing_is_on_paper(job: ListedJob | None, verdict: Verdict) -> None:
+    assert judge(P.SENDING, job, is_held=True) is verdict

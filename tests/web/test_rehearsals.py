@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+from html import unescape
 
+import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
@@ -56,3 +59,61 @@ def test_the_layouts_are_shown_as_pictures(panel: FlaskClient) -> None:
     assert "Proof with watermark on 8x10" in page
     with panel.get("/static/layouts/8-wallets-on-8x10.jpg") as picture:
         assert picture.status_code == 200
+
+
+OWN = {
+    "name": "Our collage",
+    "size": "8x10",
+    "cells": [
+        {
+            "left_um": 10000,
+            "top_um": 10000,
+            "width_um": 90000,
+            "height_um": 60000,
+            "rotation_deg": 5,
+            "border_um": 1000,
+        },
+        {"left_um": 100000, "top_um": 90000, "width_um": 90000, "height_um": 60000, "next_image": True},
+    ],
+    "texts": [{"left_um": 10000, "top_um": 230000, "width_um": 180000, "height_um": 10000, "text": "{client}"}],
+}
+
+
+def upload(panel: FlaskClient, layout: object):  # type: ignore[no-untyped-def]
+    return panel.post("/profiles/layouts", data={"file": (io.BytesIO(json.dumps(layout).encode()), "layout.json")})
+
+
+def test_a_studio_uploads_a_layout_of_its_own_and_chooses_it(panel: FlaskClient, store: Store) -> None:
+    assert upload(panel, OWN).status_code == 302
+    answer = panel.post("/profiles/rehearse", data=PROFILE | {"layout": "Our collage"}).get_json()
+    assert len(answer["sheets"]) == 5 and answer["sheets"][0]["preview"]
+    panel.post("/profiles/new", data=PROFILE | {"layout": "Our collage"})
+    assert upload(panel, OWN | {"size": "11x14"}).status_code == 302  # replaced, for what is chosen from now on
+    assert len(store.studio_layouts) == 1
+    panel.post("/profiles/layouts/1/remove")
+    layout = store.render_profiles.get(1).layout
+    assert len(store.studio_layouts) == 0 and layout is not None and str(layout.size) == "8x10"
+    assert "Our collage" in panel.get("/profiles/1").data.decode()
+
+
+def test_the_file_of_a_ready_made_layout_is_one_that_can_be_uploaded(panel: FlaskClient) -> None:
+    layout = panel.get("/profiles/layouts/Proof with watermark on 8x10.json").get_json()
+    assert upload(panel, layout).status_code == 422  # the name is taken
+    assert upload(panel, layout | {"name": "Our proof"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ({}, "name: Field required"),
+        (OWN | {"texts": [OWN["texts"][0] | {"text": "{nummer}"}]}, "there is no field {nummer}"),  # type: ignore[index,operator]
+        (OWN | {"size": "4x6"}, "reaches over the edge of the 4x6 sheet"),
+        (OWN | {"cells": [{"left_um": -5}]}, "cells[0].left_um: Input should be greater than or equal to 0"),
+    ],
+)
+def test_what_is_wrong_with_a_layout_is_told_by_field(
+    panel: FlaskClient, store: Store, layout: dict[str, object], words: str
+) -> None:
+    answer = upload(panel, layout)
+    assert answer.status_code == 422 and words in unescape(answer.data.decode())
+    assert len(store.studio_layouts) == 0
