@@ -37,6 +37,7 @@ from tests.studio import SELECT
 from tests.web.conftest import PASSWORD
 
 NAMES = ("Anna", "Berta", "Carla", "Dora")
+HOLDING = ("Anna", "Berta")  # these can keep a job until its document is whole
 PAPER = {"4x6": 1_000_000}
 OPEN_TICKETS = 5
 LINES, COPIES = (2, 5), (1, 3)
@@ -51,6 +52,8 @@ class Campaign:
         self._folder, self._faults, self.seed = folder, faults, seed
         self._rng = random.Random(seed)
         self.printers = {name: VirtualPrinterProcess(folder, name) for name in NAMES}
+        for name in HOLDING:
+            self.printers[name].pull(holds=True)
         self._studio = Studio(folder / "data", {}, dpi=72, jpeg_quality=90)
         store = Store(folder / "data")
         for name, printer in self.printers.items():
@@ -221,7 +224,7 @@ class Campaign:
 
         def again() -> None:
             self.printers[name] = VirtualPrinterProcess(self._folder, name, port=port)
-            self.printers[name].pull(paper=PAPER)
+            self.printers[name].pull(paper=PAPER, holds=name in HOLDING)
 
         self._after(again)
 
