@@ -422,8 +422,8 @@ class Sender:
         elif verdict is Verdict.ABORT and listed is not None:
             word = "canceled" if listed.state is JobState.CANCELED else "aborted"
             why = listed.message or ", ".join(listed.reasons) or "no reason given"
-            reason = f"{self._name(print_job)} {word} the print ({why}): look at the printer, then set the status again"
-            progress.settle_print_job(self._store, print_job, "abort", now, reason=reason)
+            reason = f"{self._name(print_job)} {word} the print ({why}): look at the printer"
+            progress.settle_print_job(self._store, print_job, "abort", now, holds=True, reason=reason)
         elif listed is not None and listed.state is JobState.COMPLETED:
             self._doubt(print_job, f"the printer says completed, and counted {done} of {print_job.copies} copies")
         else:

@@ -91,13 +91,26 @@ _SHEET_AFTER = {
 }
 
 
-def settle_print_job(store: Store, print_job: PrintJob, event: str, now: datetime, **changes: Any) -> PrintJob:
-    """Move a print job to its end, its sheet with it, and the ticket when that was its last sheet."""
+def settle_print_job(
+    store: Store, print_job: PrintJob, event: str, now: datetime, holds: bool = False, **changes: Any
+) -> PrintJob:
+    """Move a print job to its end, its sheet with it, and the ticket when that was its last sheet.
+
+    Args:
+        store: the open store.
+        print_job: the row.
+        event: what happened.
+        now: the time.
+        holds: a person must say whether the sheet is printed again, instead of its failing.
+        changes: further fields of the row, such as the reason.
+    """
     with store.transaction():
         moved = move_print_job(store, print_job, event, now, **changes)
         sheet = store.sheets.get(moved.sheet_id)
         if moved.state is PrintJobState.COMPLETED:
             _count_copies(store, sheet, moved.copies)
+        elif holds:
+            move_sheet(store, sheet, "give back", reason="", hold=moved.reason)
         else:
             move_sheet(store, sheet, _SHEET_AFTER[moved.state], reason=moved.reason)
         review_ticket(store, moved.ticket_id, now)
@@ -126,8 +139,8 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
             what = f"{unsure} sheet{'s' * (unsure > 1)} may or may not have come out of the printer"
             return move_ticket(store, ticket, "ask", now, f"{what}: look at the paper and answer on this page")
         if held and not unsure and ticket.state is not TicketState.HELD:
-            what = f"{len(held)} sheet{'s' * (len(held) > 1)} would not look good ({held[0].hold})"
-            return move_ticket(store, ticket, "ask", now, f"{what}: print anyway, or not, on this page")
+            what = f"{len(held)} sheet{'s' * (len(held) > 1)} wait{'s' * (len(held) == 1)} for your word"
+            return move_ticket(store, ticket, "ask", now, f"{what} ({held[0].hold}): print, or not, on this page")
         if not unsure and not held and is_open and ticket.state is TicketState.HELD:
             return move_ticket(store, ticket, "resume" if was_sent else "release", now)
         if is_open:
@@ -212,7 +225,7 @@ def cancel_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
 
 
 def answer_held(store: Store, sheet_id: int, prints: bool, now: datetime) -> Sheet:
-    """Take a person's answer to "print it although it will not look good?".
+    """Take a person's answer to "print it?": of too few pixels, or once more after the printer gave up.
 
     Raises:
         ImpossibleMove: nobody asked, or somebody answered already.

@@ -142,7 +142,7 @@ def test_a_jam_holds_what_is_in_the_printer_and_the_pools_others_go_on(
     assert copies_by_sheet(jammed, healthy) == {str(number): 1 for number in range(1, 9)}
 
 
-def test_a_job_that_the_printer_aborts_fails_its_sheet_with_the_printers_reason(
+def test_a_job_that_the_printer_aborts_is_held_with_its_reason_until_a_person_decides(
     store: Store, pool: PrinterPool, virtual_printer: StartVirtual
 ) -> None:
     printer = virtual_printer("Torn")
@@ -150,9 +150,27 @@ def test_a_job_that_the_printer_aborts_fails_its_sheet_with_the_printers_reason(
     add_printer(store, pool, printer.uri, "Torn")
     drawn_ticket(store, pool, [1, 1])
     with room(store):
-        ends_as(store, TicketState.FAILED)
-    assert "Torn aborted the print (the ribbon tore)" in store.tickets.get(1).reason
-    assert sum(copies_by_sheet(printer).values()) == 1
+        ends_as(store, TicketState.HELD)
+        (held,) = store.sheets.by("held", 1)
+        assert held.hold == "Torn aborted the print (the ribbon tore): look at the printer"
+        assert held.hold in store.tickets.get(1).reason
+        progress.answer_held(store, held.id, True, NOW)
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1, "2": 1}
+
+
+def test_a_person_may_let_go_of_what_the_printer_aborted(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Torn")
+    printer.pull(aborts=1)
+    add_printer(store, pool, printer.uri, "Torn")
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        ends_as(store, TicketState.HELD)
+        progress.answer_held(store, 1, False, NOW)
+    assert store.tickets.get(1).state is TicketState.FAILED and printer.printed() == []
+    assert "not printed, as a person decided: Torn aborted the print" in store.tickets.get(1).reason
 
 
 def test_a_printer_that_was_switched_off_with_a_job_and_begins_its_ids_again(

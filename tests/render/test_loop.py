@@ -226,7 +226,7 @@ def test_a_sheet_of_few_pixels_is_held_before_paper_is_spent_and_released_by_a_p
     intake.accept(store, push([photo(store, 1), photo(store, 2, 3000, 2400)]), NOW)
     held = render(1, frozenset({TicketState.HELD}))
     soft, fine = store.sheets.by("ticket", 1)
-    assert "print anyway, or not" in held.reason and "75 pixels per inch" in soft.hold and fine.hold == ""
+    assert "1 sheet waits for your word" in held.reason and "75 pixels per inch" in soft.hold and fine.hold == ""
     assert store.folder.thumbnail(soft.id).is_file()  # there is a picture to decide by
     progress.answer_held(store, soft.id, True, NOW)
     assert store.tickets.get(1).state is TicketState.RENDERED and store.sheets.get(soft.id).hold == ""
