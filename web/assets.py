@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import UTC, datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from render.colour import check_output_profile
+from render.draw import save
 from render.pictures import check_overlay
 from store.records import Asset, AssetKind
 from web import services
@@ -39,13 +39,7 @@ def upload() -> AnyResponse | tuple[str, int]:
     except ValueError as error:
         return _page(f"{file.filename}: {error}."), 422
     digest = hashlib.sha256(data).hexdigest()
-    path = store.folder.asset(digest)
-    temporary = path.with_name(f".{digest}.part")
-    with temporary.open("wb") as target:
-        target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.rename(path)
+    save(data, store.folder.asset(digest))
     name = request.form.get("name", "").strip() or description or file.filename or "unnamed"
     with store.transaction():
         if not any(asset.sha256 == digest and asset.name == name for asset in store.assets.all()):
