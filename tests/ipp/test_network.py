@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -32,16 +33,18 @@ class Host:
     def __init__(self) -> None:
         self.name = f"prn{os.getpid()}"
         near, far = f"v{os.getpid()}a", f"v{os.getpid()}b"
+        self._far = far
         try:
             self._ip("netns", "add", self.name)
+            self._ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", self.name)
+            self._ip("address", "add", f"{BOX}/24", "dev", near)
+            self._ip("link", "set", near, "up")
+            for device in ("lo", far):
+                self._ip("-n", self.name, "link", "set", device, "up")
         except subprocess.CalledProcessError as error:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.remove()
             pytest.skip(f"this machine allows no network namespaces: {error.stderr.decode().strip()}")
-        self._ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", self.name)
-        self._ip("address", "add", f"{BOX}/24", "dev", near)
-        self._ip("link", "set", near, "up")
-        self._far = far
-        for device in ("lo", far):
-            self._ip("-n", self.name, "link", "set", device, "up")
 
     def _ip(self, *arguments: str) -> None:
         subprocess.run([find_program("ip"), *arguments], check=True, capture_output=True)
