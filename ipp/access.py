@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from ipp.errors import PrinterUnreachable
 from store.records import Printer
@@ -50,7 +50,7 @@ class Digest:
     def __init__(self, session: aiohttp.ClientSession, access: Access) -> None:
         self._session, self._access = session, access
 
-    async def request(self, method: str, url: URL, **options: Any) -> aiohttp.ClientResponse:
+    async def request(self, method: str, url: Any, **options: Any) -> aiohttp.ClientResponse:
         """As aiohttp.ClientSession.request."""
         options.pop("auth", None)
         origin, login = str(url.origin()), (self._access.username, self._access.password)
@@ -72,12 +72,12 @@ async def fingerprint_of(uri: str) -> str:
     Raises:
         PrinterUnreachable: it does not answer, or not with TLS.
     """
-    address = URL(uri)
+    address = urlsplit(uri)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is compared with what it was, not with a CA
     try:
         async with asyncio.timeout(TLS_LIMIT_S):
-            _, writer = await asyncio.open_connection(address.host, address.port or _IPP_PORT, ssl=context)
+            _, writer = await asyncio.open_connection(address.hostname, address.port or _IPP_PORT, ssl=context)
     except (OSError, TimeoutError, ssl.SSLError) as error:
         raise PrinterUnreachable(f"{uri} does not answer with TLS: is it switched on and on the network?") from error
     with _closing(writer):

@@ -1,6 +1,7 @@
 """One printer over IPP. pyipp carries the HTTP exchange and ends in this file; messages are our codec's.
 
-Nothing here tries again: what an error means for paper is in its class (ipp/errors.py), and the sender decides.
+Nothing here tries again, but in IPP/1.1 where a printer says that it speaks no newer one: what an error means for
+paper is in its class (ipp/errors.py), and the sender decides.
 """
 
 from __future__ import annotations

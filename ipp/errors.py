@@ -5,6 +5,7 @@
   + PrinterBusy          the printer said "later"  try again: nothing was taken
   + PrinterRefused       the printer said no       a person changes the paper, the profile or the printer
   + PrintUncertain       sent, no answer came      ask the printer first; never resend unasked
+* DocumentImpossible     nothing was sent          a person uses another printer
 * MessageError           bytes that are not an IPP message
 """
 
@@ -34,6 +35,10 @@ class PrinterRefused(PrinterError):
 
 class PrintUncertain(PrinterError):
     """Something was sent and no proper answer came: the printer may or may not have acted."""
+
+
+class DocumentImpossible(Exception):
+    """A sheet cannot be had in a format that its printer takes."""
 
 
 class MessageError(Exception):

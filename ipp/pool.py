@@ -95,6 +95,8 @@ def allocate(
             continue
         obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
         able = [member for member in candidates if not obstacles[member.printer.id]]
+        # A printer that reports a trouble but is not stopped is a second choice: its other tray may well be fine.
+        able = [member for member in able if not _is_troubled(member)] or able
         if pool is not None and (pool.id, sheet.ticket_id) in bound:
             begun = bound[pool.id, sheet.ticket_id]
             keeper = [member for member in candidates if member.printer.id == begun[0]]
@@ -221,6 +223,10 @@ def bare_reasons(status: PrinterStatus) -> frozenset[str]:
         for reason in status.state_reasons
         if not reason.endswith("-report")
     )
+
+
+def _is_troubled(member: Member) -> bool:
+    return member.status is not None and bool(BLOCKING_REASONS & bare_reasons(member.status))
 
 
 def _upright(size: PrintSize) -> PrintSize:

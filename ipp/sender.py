@@ -25,7 +25,7 @@ from ipp.attributes import ENDED_JOBS, JobState, Operation
 from ipp.client import JobRequest, ListedJob, PrinterClient
 from ipp.codec import Group
 from ipp.documents import Conversion, DocumentFormat, choose, raster_type
-from ipp.errors import PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
+from ipp.errors import DocumentImpossible, PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
 from ipp.ledger import Verdict, find, is_unbegun, judge
 from ipp.pool import (
     BLOCKING_REASONS,
@@ -279,6 +279,10 @@ class Sender:
                 log.warning("print_job.uncertain", id=print_job_id, state=print_job.state.value, error=str(error))
                 is_certain = False
                 await asyncio.sleep(LATER_S)
+            except DocumentImpossible as error:
+                reason = f"{printer.name} takes no JPEG, and {error}: use another printer, or print it once more"
+                await self._abort(self._store.print_jobs.get(print_job_id), client, reason, holds=True)
+                return
             except PrinterRefused as error:
                 await self._refused(print_job_id, printer, client, error)
                 return
@@ -295,92 +299,119 @@ class Sender:
             if self._store.tickets.get(print_job.ticket_id).state is TicketState.CANCELED:
                 await self._withdraw(print_job, client)
                 return
-            sheet = self._store.sheets.get(print_job.sheet_id)
-            description = await self._watch.description(printer)
-            if print_job.state is PrintJobState.INTENDED and not _has_create_job(description):
-                await self._print_at_once(print_job, printer, client, sheet)
-                return
-            if print_job.state is PrintJobState.INTENDED:
-                profiles = self._store.instructions.get(print_job.ticket_id).profiles
-                profile = next(one for one in profiles if one.id == sheet.profile_id)
-                request = replace(job_request(print_job, sheet, profile), is_held=_can_hold(description))
-                created = await client.create_job(request, description)
-                with self._store.transaction():
-                    print_job = progress.move_print_job(
-                        self._store,
-                        print_job,
-                        "create",
-                        datetime.now(UTC),
-                        job_id=created.job_id,
-                        is_held=request.is_held and "job-hold-until" not in created.ignored,
-                    )
-                if grave := sorted(_GRAVE & set(created.ignored)):
-                    await client.cancel_job(created.job_id)
-                    reason = (
-                        f"{printer.name} took the job but would ignore {', '.join(grave)}, so that a borderless "
-                        f"{sheet.size} would come out wrong: take {sheet.size} off its allowable print sizes, "
-                        "or choose another printer"
-                    )
-                    progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
-                    return
-                if created.ignored:
-                    log.warning("print_job.ignored", id=print_job.id, printer=printer.name, names=created.ignored)
-            document, document_format = await self._document(print_job, printer, sheet)
+            # Made before the printer hears of anything: what fails here leaves no job behind.
+            document, document_format = await self._document(print_job, printer)
             try:
-                await self._send(print_job, client, document, document_format)
+                if print_job.state is PrintJobState.INTENDED:
+                    print_job = await self._announce(print_job, printer, client, document, document_format)
+                if print_job.state is PrintJobState.CREATED:
+                    await self._send(print_job, client, document, document_format)
+            except FileNotFoundError:
+                await self._abort(print_job, client, "the sheet's file is gone: set the record's status again")
             finally:
                 if document_format is not DocumentFormat.JPEG:
                     document.unlink(missing_ok=True)
 
-    async def _print_at_once(self, print_job: PrintJob, printer: Printer, client: PrinterClient, sheet: Sheet) -> None:
-        """Print-Job: the printer learns of the job with the document, so the row says `sending` before either."""
-        profiles = self._store.instructions.get(print_job.ticket_id).profiles
-        request = job_request(print_job, sheet, next(one for one in profiles if one.id == sheet.profile_id))
-        document, document_format = await self._document(print_job, printer, sheet)
+    async def _announce(
+        self,
+        print_job: PrintJob,
+        printer: Printer,
+        client: PrinterClient,
+        document: Path,
+        document_format: DocumentFormat,
+    ) -> PrintJob:
+        """Tell the printer of the job, or where it has no Create-Job, print at once; returns the row as it is then."""
         description = await self._watch.description(printer)
+        request = replace(self._request(print_job), is_held=_can_hold(description))
+        if not _has_create_job(description):
+            return await self._print_at_once(print_job, client, description, document, document_format)
+        created = await client.create_job(request, description)
+        with self._store.transaction():
+            print_job = progress.move_print_job(
+                self._store,
+                print_job,
+                "create",
+                datetime.now(UTC),
+                job_id=created.job_id,
+                is_held=request.is_held and "job-hold-until" not in created.ignored,
+            )
+        if grave := sorted(_GRAVE & set(created.ignored)):
+            reason = (
+                f"{printer.name} took the job but would ignore {', '.join(grave)}, so that a borderless {request.size} "
+                f"would come out wrong: take {request.size} off its allowable print sizes, or choose another printer"
+            )
+            return await self._abort(print_job, client, reason)
+        if created.ignored:
+            log.warning("print_job.ignored", id=print_job.id, printer=printer.name, names=created.ignored)
+        return print_job
+
+    async def _print_at_once(
+        self,
+        print_job: PrintJob,
+        client: PrinterClient,
+        description: Group,
+        document: Path,
+        document_format: DocumentFormat,
+    ) -> PrintJob:
+        """Print-Job: the printer learns of the job with the document, so the row says `sending` before either."""
+        request = self._request(print_job)
         with self._store.transaction():
             print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
         try:
             created = await client.print_job(request, description, document, document_format.value)
         except (PrinterUnreachable, PrinterBusy) as error:
             # No connection, or an answer that nothing was taken: another printer may have the sheet.
-            progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=str(error))
-            return
-        finally:
-            if document_format is not DocumentFormat.JPEG:
-                document.unlink(missing_ok=True)
+            return progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=str(error))
         with self._store.transaction():
-            progress.move_print_job(self._store, print_job, "send", datetime.now(UTC), job_id=created.job_id)
+            print_job = progress.move_print_job(
+                self._store, print_job, "send", datetime.now(UTC), job_id=created.job_id
+            )
+        if grave := sorted(_GRAVE & set(created.ignored)):
+            await client.cancel_job(created.job_id)
+            self._doubt(print_job, f"the printer took the document and ignored {', '.join(grave)}")
         self._watch.soon(print_job.printer_id)
+        return print_job
 
-    async def _document(self, print_job: PrintJob, printer: Printer, sheet: Sheet) -> tuple[Path, DocumentFormat]:
-        """The sheet in a format that the printer takes."""
-        drawn = self._store.folder.sheet(sheet.id)
+    async def _abort(self, print_job: PrintJob, client: PrinterClient, reason: str, holds: bool = False) -> PrintJob:
+        """Give a job up of which no byte was sent."""
+        if print_job.job_id is not None:
+            await client.cancel_job(print_job.job_id)
+        return progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), holds=holds, reason=reason)
+
+    def _request(self, print_job: PrintJob) -> JobRequest:
+        sheet = self._store.sheets.get(print_job.sheet_id)
+        profiles = self._store.instructions.get(print_job.ticket_id).profiles
+        return job_request(print_job, sheet, next(one for one in profiles if one.id == sheet.profile_id))
+
+    async def _document(self, print_job: PrintJob, printer: Printer) -> tuple[Path, DocumentFormat]:
+        """The sheet in a format that the printer takes.
+
+        Raises:
+            DocumentImpossible: it cannot be made.
+        """
+        drawn = self._store.folder.sheet(print_job.sheet_id)
         description = await self._watch.description(printer)
         wanted = choose(description.texts("document-format-supported")) or DocumentFormat.JPEG
         if wanted is DocumentFormat.JPEG or self._convert is None or not drawn.is_file():
             return drawn, DocumentFormat.JPEG
         types = "pwg-raster-document-type-supported" if wanted is DocumentFormat.PWG_RASTER else "urf-supported"
-        profiles = self._store.instructions.get(print_job.ticket_id).profiles
-        profile = next(one for one in profiles if one.id == sheet.profile_id)
-        request = job_request(print_job, sheet, profile)
-        target = self._store.folder.converted(sheet.id, wanted.name.lower())
+        request = self._request(print_job)
+        target = self._store.folder.converted(print_job.sheet_id, wanted.name.lower())
         conversion = Conversion(
             drawn, target, wanted, raster_type(description.texts(types)), request.size, request.dpi,
             request.media_type, request.quality,
         )  # fmt: skip
-        await asyncio.wrap_future(self._convert(conversion))
+        try:
+            await asyncio.wrap_future(self._convert(conversion))
+        except Exception as error:
+            raise DocumentImpossible(f"the sheet could not be turned into {wanted.value} ({error})") from error
         return target, wanted
 
     async def _send(
         self, print_job: PrintJob, client: PrinterClient, document: Path, document_format: DocumentFormat
     ) -> None:
-        if print_job.job_id is None or not document.is_file():
-            reason = "the sheet's file is gone from the data folder: set the record's status again to render it anew"
-            if print_job.job_id is not None:
-                await client.cancel_job(print_job.job_id)
-            progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
-            return
+        if not document.is_file():
+            raise FileNotFoundError(document)
         with self._store.transaction():
             print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
         try:

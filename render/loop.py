@@ -7,7 +7,7 @@ drawn again, over the same file.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from render.workers import Cluster, Workers
 from store import progress
 from store.errors import StoreUnavailable
 from store.profiles import IfExists
-from store.records import RenderJob, Sheet, Ticket, Timing
+from store.records import Instructions, ItemResult, Outcome, RenderJob, Sheet, Ticket, Timing
 from store.states import SheetState, TicketState
 from store.tables import Store
 
@@ -80,7 +80,6 @@ class RenderLoop:
         self._running: dict[Future[Any], Work] = {}
         self._suspects: list[Work] = []
         self._measured: dict[int, dict[str, Picture | RenderError]] = {}  # by ticket, until it is planned
-        self._drawing: set[int] = set()  # sheets in the workers
         self._plans: dict[int, SheetPlan] = {}  # by sheet, while it waits to be drawn
 
     def run(self, stopping: threading.Event) -> None:
@@ -92,6 +91,11 @@ class RenderLoop:
             except StoreUnavailable as error:
                 log.error("render.store_unavailable", error=str(error))
                 stopping.wait(5)
+                continue
+            except Exception as error:  # a fault of ours in one ticket must not stop the others
+                log.exception("render.surprise", error=repr(error))
+                self._measured.clear()  # measured again where it was under way
+                stopping.wait(1)
                 continue
             if self._running:
                 wait(self._running, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -131,11 +135,19 @@ class RenderLoop:
             self._submit(self._suspects.pop(0), in_cluster=False)
             return True
         did_something = False
-        for ticket in self._store.tickets.by("state", TicketState.RENDERING.value):
+        rendering = self._store.tickets.by("state", TicketState.RENDERING.value)
+        if not rendering:
+            self._plans.clear()  # of canceled tickets
+        for ticket in rendering:
             if not self._has_room(self._cluster.count):
                 break
             did_something |= self._dispatch_ticket(ticket, now)
         return did_something
+
+    @property
+    def _drawing(self) -> set[int]:
+        """The sheets that were given away, or wait to be tried alone."""
+        return {sheet.id for work in (*self._running.values(), *self._suspects) for sheet in work.sheets}
 
     def _has_room(self, in_cluster: int) -> bool:
         """Whether another task may be given away: the next one waits ready, so that no worker is idle."""
@@ -159,8 +171,9 @@ class RenderLoop:
             return not self._store.sheets.by("ticket", ticket.id) and self._measure(ticket, now)
         # Sheets of the same pictures are one task, so that each is decoded once.
         alike: dict[tuple[str, ...], list[tuple[Sheet, SheetPlan]]] = {}
+        drawing = self._drawing
         for sheet in sheets:
-            if sheet.id not in self._drawing:
+            if sheet.id not in drawing:
                 sheet_plan = self._plans.get(sheet.id) or SheetPlan.model_validate(sheet.plan)
                 self._plans[sheet.id] = sheet_plan
                 # What an untagged picture is taken for belongs to the decoded picture.
@@ -225,7 +238,6 @@ class RenderLoop:
         return True
 
     def _submit(self, work: Work, in_cluster: bool = False) -> None:
-        self._drawing.update(sheet.id for sheet in work.sheets)
         work.is_remote = in_cluster
         if not isinstance(work.task, DrawTask):
             future: Future[Any] = self._workers.submit(measure, work.task)
@@ -242,6 +254,12 @@ class RenderLoop:
     # -- taking results -------------------------------------------------------------------------------------------
 
     def _collect(self, now: datetime) -> bool:
+        if any(work.is_remote for work in self._running.values()) and not self._cluster.count:
+            # Nobody draws there any more, and nobody says so: what was given away is drawn here.
+            for future, work in [(future, work) for future, work in self._running.items() if work.is_remote]:
+                del self._running[future]
+                log.warning("cluster.task_lost", ticket=work.ticket_id, image=work.image)
+                self._submit(work)
         done = [future for future in self._running if future.done()]
         if any(not future.cancelled() and isinstance(future.exception(), BrokenProcessPool) for future in done):
             self._isolate()
@@ -277,7 +295,6 @@ class RenderLoop:
 
     def _finish(self, work: Work, result: Any, now: datetime) -> None:
         for sheet in work.sheets:
-            self._drawing.discard(sheet.id)
             self._plans.pop(sheet.id, None)
         ticket = self._store.tickets.get(work.ticket_id)
         if ticket.state is not TicketState.RENDERING:
@@ -301,7 +318,7 @@ class RenderLoop:
             return
         with self._store.transaction():
             ticket = self._store.tickets.get(ticket_id)
-            plans, failures = plan(instructions, known, ticket.opened_at)
+            plans, failures = _planned(instructions, known, ticket.opened_at)
             ticket = ticket.with_(results=tuple(failures))
             prints = {profile.id: profile.prints for profile in instructions.profiles}
             for sheet_plan in plans:
@@ -366,6 +383,18 @@ def why_waiting(render_job: RenderJob) -> str:
     if render_job.timing is Timing.BY_HAND:
         return "waits for a person: press Start"
     return f"waits until {render_job.start_time:%H:%M}, when this render job's hours begin"
+
+
+def _planned(
+    instructions: Instructions, known: Mapping[str, Picture | RenderError], opened_at: datetime
+) -> tuple[list[SheetPlan], list[ItemResult]]:
+    """The plan; where we fail at it, the ticket fails with a reason, and the others go on."""
+    try:
+        return plan(instructions, known, opened_at)
+    except Exception as error:
+        log.exception("ticket.plan_failed", id=instructions.id, error=repr(error))
+        reason = f"the sheets could not be laid out ({error}): change the render profile's sizes and try again"
+        return [], [ItemResult(item="", image="", profile="", outcome=Outcome.FAILED, reason=reason)]
 
 
 def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan, prints: bool) -> Sheet:

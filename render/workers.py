@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any, TypeVar
 
@@ -41,11 +42,18 @@ class Workers:
 
     def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
         """Run a function in a worker. The future raises BrokenProcessPool when the worker died; then call rebuild()."""
+        try:
+            return self._open().submit(_limited, function, argument, self._limit_s)
+        except BrokenProcessPool:  # it broke after the last task: what comes now is not to blame
+            self.rebuild()
+            return self._open().submit(_limited, function, argument, self._limit_s)
+
+    def _open(self) -> Executor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self.count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
             )
-        return self._pool.submit(_limited, function, argument, self._limit_s)
+        return self._pool
 
     def rebuild(self) -> None:
         """Throw a broken pool away; the next submit starts a new one."""
@@ -76,7 +84,12 @@ class Cluster:
         """How many tasks it takes at the same time; 0 when it is not there."""
         if not self._connected():
             return 0
-        return int(sum(self._client.nthreads().values()))
+        try:
+            return int(sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError) as error:
+            log.warning("cluster.lost", scheduler=self._scheduler, error=str(error))
+            self.stop()
+            return 0
 
     def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
         """Run a function in a worker; when that is lost, Dask runs it in another."""

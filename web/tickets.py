@@ -192,7 +192,9 @@ def cancel(ticket_id: int) -> AnyResponse:
 @pages.post("/sheets/<int:sheet_id>/answer")
 def answer(sheet_id: int) -> AnyResponse:
     """A person answers whether an unsure sheet came out."""
-    copies = forms.number_or_none(request.form.get("copies", "")) or 0
+    copies = forms.number_or_none(request.form.get("copies", "").strip())
+    if copies is None:  # nothing is printed again because a field was left empty
+        raise Problem(422, "invalid", "write how many copies came out: 0 prints all of them again", "copies")
     sheet = progress.answer_unsure(services().store, sheet_id, copies, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 

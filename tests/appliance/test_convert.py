@@ -16,12 +16,14 @@ from ipp.documents import Conversion, DocumentFormat
 from ipp.raster import RasterType
 from ipp.room import IppRoom
 from render.samples import sample_photo
+from store import progress
 from store.records import PrinterPool
 from store.sizes import parse_size
 from store.states import TicketState
 from store.tables import Store
 from tests.ipp.test_raster import cups, number, read_back
 from tests.ipp.test_sender import StartEve, add_printer, drawn_ticket, ends_as, pool
+from tests.studio import NOW
 
 __all__ = ["cups", "pool"]  # fixtures
 
@@ -93,3 +95,33 @@ def test_a_real_printer_without_jpeg_gets_what_it_takes(
     assert read.size == (1200, 1800)
     assert mean_difference(read.reduce(4), drawn.reduce(4)) < 2  # a PDF reader resamples the film grain
     assert sorted(path.name for path in store.folder.sheets.iterdir()) == ["1.jpg"]  # nothing is left behind
+
+
+def test_a_sheet_that_cannot_be_converted_is_held_with_the_reason_and_leaves_no_job_behind(
+    store: Store, pool: PrinterPool, eve_printer: StartEve
+) -> None:
+    eve = eve_printer("Eve", formats="image/urf")
+    add_printer(store, pool, eve.uri, "Eve")
+    drawn_ticket(store, pool, [1])
+    tries = 0
+
+    def breaks_once(task: Conversion) -> Future[None]:
+        nonlocal tries
+        tries += 1
+        if tries > 1:
+            return at_once(task)
+        future: Future[None] = Future()
+        future.set_exception(MemoryError("no room"))
+        return future
+
+    room = IppRoom(store, discovers=False, unreachable_limit=timedelta(hours=1), convert=breaks_once)
+    room.start()
+    try:
+        ends_as(store, TicketState.HELD)
+        assert "the sheet could not be turned into image/urf (no room)" in store.sheets.get(1).hold
+        assert store.print_jobs.get(1).job_id is None and tries == 1
+        progress.answer_held(store, 1, True, NOW)
+        ends_as(store, TicketState.FINISHED)
+    finally:
+        room.stop()
+    assert len(eve.printed()) == 1

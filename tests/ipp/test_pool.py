@@ -147,6 +147,12 @@ def test_an_order_is_kept_together_by_all_that_is_left_of_it_and_not_by_what_is_
     assert [printer for _, printer in result.assigned] == [1, 2]
 
 
+def test_a_printer_that_reports_a_trouble_is_a_second_choice() -> None:
+    troubled = member(1, status=IDLE.with_(state_reasons=("media-empty-error",)))
+    assert printers_of(allocated(sheets(1), [troubled, member(2)])) == [2]
+    assert printers_of(allocated(sheets(1), [troubled])) == [1]
+
+
 def test_an_order_leaves_a_printer_that_has_stopped() -> None:
     stopped = member(1, status=IDLE.with_(state=PrinterState.STOPPED))
     result = allocate(sheets(2), [stopped, member(2)], {1: POOL}, {}, {(1, 1): [1]})

@@ -120,6 +120,39 @@ def test_sheets_are_drawn_in_the_cluster_and_a_killed_workers_again_elsewhere(st
             assert image.size == (3000, 2400)
 
 
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_what_was_given_to_a_cluster_that_goes_away_is_drawn_here(store: Store, dask: DaskCluster) -> None:
+    add_render_job(store, size="8x10")
+    intake.accept(store, push([photo(store, seed, 2400, 1600) for seed in range(1, 7)]), NOW)
+    cluster, local = Cluster(dask.address, reconnect_s=0.5), Workers(1)
+    until(lambda: cluster.count == 2, "the cluster's two workers", within_s=60, every_s=0.3)
+    loop = RenderLoop(store, local, [], 50_000_000, cluster=cluster)
+    deadline, is_gone = time.monotonic() + 90, False
+    while store.tickets.get(1).state not in ENDED_TICKETS:
+        assert time.monotonic() < deadline
+        if not loop.loop(NOW):
+            time.sleep(0.01)
+        if not is_gone and any(work.is_remote for work in loop._running.values()):
+            is_gone = True
+            for process in (*dask.workers, dask.scheduler):
+                process.kill()
+    cluster.stop()
+    local.stop()
+    assert is_gone and store.tickets.get(1).state is TicketState.FINISHED
+
+
+def test_a_pool_that_broke_between_two_tasks_is_there_for_the_next() -> None:
+    workers = Workers(1, limit_s=0.3)
+    try:
+        with pytest.raises(BrokenProcessPool):
+            workers.submit(time.sleep, 30).result(timeout=20)
+        assert workers.submit(abs, -1).result(timeout=20) == 1
+    finally:
+        workers.stop()
+
+
 def test_without_an_answer_from_the_scheduler_the_box_draws_by_itself(store: Store) -> None:
     add_render_job(store)
     intake.accept(store, push(photo(store)), NOW)

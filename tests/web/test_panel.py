@@ -354,6 +354,8 @@ def test_an_unsure_sheet_is_asked_about_and_the_answer_taken_once(panel: FlaskCl
     assert store.tickets.get(1).state is TicketState.HELD
     page = panel.get("/tickets/1").data.decode()
     assert "Did this come out?" in page and "the link broke" in page
+    for nothing in ({}, {"copies": ""}, {"copies": "all"}):
+        assert panel.post("/sheets/1/answer", data=nothing).status_code == 422
     assert panel.post("/sheets/1/answer", data={"copies": "1"}).status_code == 302
     assert store.sheets.get(1).state is SheetState.PRINTED
     assert store.tickets.get(1).state is TicketState.FINISHED
