@@ -23,7 +23,7 @@ def reprint(
 
     Args:
         store: the open store.
-        ticket: the one that made the sheets; it may lie in the archive.
+        ticket: the one that made the sheets.
         instructions: its.
         sheets: with how many copies are wanted of each.
         reason: why, for the report.

@@ -24,13 +24,12 @@ from ipp import sender
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
-from render.samples import sample_photo
 from render.workers import Workers
-from store import intake, progress
-from store.records import Person, Printer, PrinterPool, Sheet
-from store.sizes import parse_size
+from store import intake
+from store.records import Person, Printer, PrinterPool
 from store.states import ENDED_TICKETS, PrintJobState, SheetState
 from store.tables import Store
+from tests.ipp.test_sender import drawn_ticket
 from tests.lab import VirtualPrinterProcess, free_port, until
 from tests.studio import NOW, add_render_job, photo, push
 from tests.web.conftest import PASSWORD, PASSWORD_HASH
@@ -38,7 +37,6 @@ from web import Services, create_app
 
 SHEETS_OF_A_POOL, SECONDS_PER_SHEET = 60, 0.5
 MANY = 5000
-PAGE = sample_photo(1, 400, 600)
 
 
 @contextmanager
@@ -69,30 +67,6 @@ def add(store: Store, name: str, uri: str) -> None:
     store.printers.add(Printer(name=name, uri=uri, pool_id=1, added_by_hand=True))
 
 
-def drawn_ticket(store: Store, count: int) -> None:
-    add_render_job(store, pool_id=1)
-    intake.accept(store, push(photo(store, 1, 60, 40)), NOW)
-    with store.transaction():
-        ticket = store.tickets.get(1)
-        for event in ("start", "drawn"):
-            ticket = progress.move_ticket(store, ticket, event, NOW)
-        for number in range(count):
-            sheet = store.sheets.add(
-                Sheet(
-                    ticket_id=1,
-                    profile_id=1,
-                    item=str(number),
-                    image="0001.jpg",
-                    size=parse_size("4x6"),
-                    quantity=1,
-                    state=SheetState.DRAWN,
-                    prints=True,
-                    plan={"dpi": 300, "width_px": 1200, "height_px": 1800},
-                )
-            )
-            store.folder.sheet(sheet.id).write_bytes(PAGE)
-
-
 def seconds_for_a_pool(healthy: int, dead: int) -> float:
     """From the first look at the printers to the last sheet."""
     with tempfile.TemporaryDirectory(prefix="bench-printing-") as name:
@@ -103,7 +77,7 @@ def seconds_for_a_pool(healthy: int, dead: int) -> float:
                 add(store, f"Dead {number}", f"ipp://127.0.0.1:{free_port()}/ipp/print")
             for printer in printers:
                 add(store, printer.name, printer.uri)
-            drawn_ticket(store, SHEETS_OF_A_POOL)
+            drawn_ticket(store, store.printer_pools.get(1), [1] * SHEETS_OF_A_POOL)
             began = time.perf_counter()
             with printing(store):
                 until(lambda: store.tickets.get(1).state in ENDED_TICKETS, "the ticket ends", within_s=300)
@@ -129,7 +103,7 @@ def five_thousand() -> dict[str, float]:
             for printer in printers:
                 add(store, printer.name, printer.uri)
             store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
-            drawn_ticket(store, MANY)
+            drawn_ticket(store, store.printer_pools.get(1), [1] * MANY)
             commits, began = store.version, time.perf_counter()
             memory, answers = [], []
             with printing(store) as room:
