@@ -5,16 +5,22 @@ from __future__ import annotations
 from ipp import pdf, raster
 from ipp.attributes import media_name
 from ipp.documents import Conversion, DocumentFormat
-from render.draw import save
+from ipp.slips import SLIP_DPI, Slip
+from render.covers import slip
+from render.draw import DrawTask, draw, save
 from render.pictures import pixels_of
 
 
-def convert(task: Conversion) -> None:
-    """Turn a drawn sheet into the format that its printer takes; the target appears whole or not at all.
+def convert(task: Conversion | Slip) -> None:
+    """Turn a drawn sheet into the format that its printer takes, or draw a separator slip; the target appears whole or
+    not at all.
 
     Raises:
         RenderError: the sheet's file is damaged.
     """
+    if isinstance(task, Slip):
+        draw(DrawTask((), 0, ((slip(task.words, task.size, SLIP_DPI), task.target, None),)))
+        return
     is_colour = task.raster_type is raster.RasterType.SRGB_8
     # What reaches over the paper's edge stays away: raster is the paper's size.
     width_px, height_px = (

@@ -37,6 +37,7 @@ class Waiting:
     size: PrintSize
     quantity: int
     profile: RenderProfile
+    printer_id: int | None = None  # only this printer may print it
 
 
 @dataclass
@@ -144,6 +145,8 @@ def _is_worth_splitting(copies: int, keeper: Member, able: Sequence[Member], bac
 
 
 def _members_for(sheet: Waiting, members: Sequence[Member]) -> list[Member]:
+    if sheet.printer_id is not None:
+        return [member for member in members if member.printer.id == sheet.printer_id]
     if sheet.profile.pool_id is not None:
         return [member for member in members if member.printer.pool_id == sheet.profile.pool_id]
     return [member for member in members if member.printer.id == sheet.profile.printer_id]

@@ -1,4 +1,4 @@
-"""The sender: drawn sheets in the store become print jobs on printers, one ledger row each, followed to their end.
+"""The sender: print jobs on their way to paper, from the row that intends them to the printer's last word.
 
 Every step is written to the ledger before it is taken. What a step's failure means for paper is the error's class;
 what an unsettled row needs after a crash or a broken link is ledger.judge's business.
@@ -7,15 +7,11 @@ what an unsettled row needs after a crash or a broken link is ledger.judge's bus
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import aiohttp
 import structlog
@@ -24,25 +20,22 @@ from ipp.access import Access
 from ipp.attributes import ENDED_JOBS, JobState, Operation
 from ipp.client import JobRequest, ListedJob, PrinterClient
 from ipp.codec import Group
+from ipp.dispatch import Dispatch
 from ipp.documents import Conversion, DocumentFormat, choose, raster_type
 from ipp.errors import DocumentImpossible, PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
 from ipp.ledger import Verdict, find, is_unbegun, judge
 from ipp.pool import (
     BLOCKING_REASONS,
-    MAX_AHEAD,
-    Member,
-    Waiting,
-    allocate,
     bare_reasons,
     why_not_ready,
 )
+from ipp.slips import Slip
 from ipp.watch import Watch
 from store import progress
 from store.errors import StoreError
 from store.profiles import PrintQuality, RenderProfile
 from store.records import Printer, PrintJob, Sheet
-from store.sizes import PrintSize
-from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, PrintJobState, SheetState, TicketState
+from store.states import OPEN_PRINT_JOBS, PrintJobState, TicketState
 from store.tables import Store
 
 log = structlog.get_logger("sender")
@@ -53,12 +46,11 @@ TAKE_BACK_AFTER_S = 10.0  # a stopped printer keeps what it has not begun for so
 GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses the sheets it has not begun
 # What decides over the paper: a printer that ignores one of these prints something else than was ordered.
 _GRAVE = frozenset({"media", "media-col", "media-size", "copies"})
-Convert = Callable[[Conversion], Future[None]]
-_SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, TicketState.HELD)
+Convert = Callable[[Conversion | Slip], Future[None]]
 
 
 class Sender:
-    """Assigns sheets and carries print jobs."""
+    """Has sheets assigned, and carries the print jobs."""
 
     def __init__(
         self,
@@ -77,13 +69,12 @@ class Sender:
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
         """
         self._store, self._http, self._watch = store, http, watch
-        self._unreachable_limit = unreachable_limit
+        self._dispatch = Dispatch(store, unreachable_limit, makes_slips=convert is not None)
         self._convert = convert
         self._carrying: dict[int, asyncio.Task[None]] = {}  # by print job
         self._doors: dict[str, asyncio.Lock] = {}  # by device: one document at a time
         self._stopped_since: dict[int, datetime] = {}  # by printer
         self._ours: set[int] = set()  # print jobs that this process intended
-        self._waiting_since: dict[tuple[int, int, PrintSize], datetime] = {}  # while nothing can take such sheets
 
     async def run(self) -> None:
         """Go on for ever; ends by cancellation."""
@@ -98,136 +89,11 @@ class Sender:
 
     def loop(self, now: datetime) -> None:
         """Give drawn sheets to printers, and see that every open print job is being carried."""
-        self.assign(now)
+        self._ours.update(self._dispatch.assign(now))
         for printer in self._store.printers.all():
             for state in OPEN_PRINT_JOBS:
                 for print_job in self._store.print_jobs.by("printer_state", (printer.id, state.value)):
                     self._carry(print_job)
-
-    # -- assigning ------------------------------------------------------------------------------------------------
-
-    def assign(self, now: datetime) -> None:
-        """Decide for every sheet that waits for a printer."""
-        printers = self._store.printers.all()
-        # Sheets of one ticket, profile and size have the same chances: no more of them are looked at than could go.
-        most = MAX_AHEAD * len(printers) + 1
-        waiting: list[Waiting] = []
-        for state in _SENDABLE:
-            for ticket in self._store.tickets.by("state", state.value):
-                profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
-                alike: Counter[tuple[int, PrintSize]] = Counter()
-                for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
-                    profile = profiles[sheet.profile_id]
-                    if sheet.prints and not sheet.hold and alike[sheet.profile_id, sheet.size] < most:
-                        alike[sheet.profile_id, sheet.size] += 1
-                        waiting.append(
-                            Waiting(sheet.id, ticket.id, sheet.size, sheet.quantity - sheet.copies_done, profile)
-                        )
-        self._waiting_since = {key: self._waiting_since.get(key, now) for key in map(_alike, waiting)}
-        if not waiting:
-            return
-        waiting.sort(key=lambda sheet: (sheet.ticket_id, sheet.sheet_id))
-        pools = {pool.id: pool for pool in self._store.printer_pools.all()}
-        left = {one: self._unassigned(one) for one in {sheet.ticket_id for sheet in waiting}}
-        bound = self._printers_of_tickets(waiting)
-        allocation = allocate(waiting, self._members(), pools, self._last_used(), bound, left)
-        by_id = {sheet.sheet_id: sheet for sheet in waiting}
-        for sheet_id, printer_id in allocation.assigned:
-            self._waiting_since[_alike(by_id[sheet_id])] = now
-            self._intend(sheet_id, printer_id, now)
-        for sheet_id, reason in allocation.impossible.items():
-            self._fail(sheet_id, reason, now)
-        for sheet_id, reason in allocation.waiting.items():
-            waits = by_id[sheet_id]
-            if reason != "waits for its turn" and now - self._waiting_since[_alike(waits)] > self._unreachable_limit:
-                for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
-                    if (sheet.profile_id, sheet.size) == (waits.profile.id, waits.size):
-                        self._fail(sheet.id, f"given up after {self._unreachable_limit}: {reason}", now)
-        self._explain(waiting, allocation.waiting)
-
-    def _unassigned(self, ticket_id: int) -> int:
-        """Sheets of a ticket that no printer has in hand; about the copies, without reading thousands of them."""
-        in_hand = self._store.sheets.count("ticket_state", (ticket_id, SheetState.ASSIGNED.value))
-        return self._store.sheets.count("open", ticket_id) - in_hand
-
-    def _members(self) -> list[Member]:
-        pace = paces(self._store.print_jobs.newest(200))
-        return [self._member(printer, pace.get(printer.id)) for printer in self._store.printers.all()]
-
-    def _member(self, printer: Printer, seconds_per_copy: float | None) -> Member:
-        open_jobs = [
-            job
-            for state in OPEN_PRINT_JOBS
-            for job in self._store.print_jobs.by("printer_state", (printer.id, state.value))
-        ]
-        status, backlog = self._store.printer_status.find(printer.id), sum(job.copies for job in open_jobs)
-        if seconds_per_copy is None:
-            return Member(printer, status, len(open_jobs), backlog)
-        return Member(printer, status, len(open_jobs), backlog, seconds_per_copy)
-
-    def _last_used(self) -> dict[int, int]:
-        """By pool: the printer of the pool's newest print job, so that a restart goes on in turn."""
-        pool_of = {printer.id: printer.pool_id for printer in self._store.printers.all()}
-        last: dict[int, int] = {}
-        for print_job in self._store.print_jobs.newest(200):
-            pool_id = pool_of.get(print_job.printer_id)
-            if pool_id is not None:
-                last.setdefault(pool_id, print_job.printer_id)
-        return last
-
-    def _printers_of_tickets(self, waiting: list[Waiting]) -> dict[tuple[int, int], list[int]]:
-        """By (pool, ticket): the printers that have or had sheets of it, the first one first."""
-        bound: dict[tuple[int, int], list[int]] = {}
-        for ticket_id, pool_id in {(s.ticket_id, s.profile.pool_id) for s in waiting if s.profile.pool_id is not None}:
-            for sheet in self._store.sheets.by("was_sent", ticket_id):
-                if sheet.print_job_id and sheet.state in (SheetState.ASSIGNED, SheetState.PRINTED):
-                    printers = bound.setdefault((pool_id, ticket_id), [])
-                    printer_id = self._store.print_jobs.get(sheet.print_job_id).printer_id
-                    if printer_id not in printers:
-                        printers.append(printer_id)
-                    if len(printers) > 1:
-                        break  # split already: more would not change anything
-        return bound
-
-    def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> None:
-        with self._store.transaction():
-            sheet = self._store.sheets.get(sheet_id)
-            status = self._store.printer_status.find(printer_id)
-            print_job = self._store.print_jobs.add(
-                PrintJob(
-                    sheet_id=sheet.id,
-                    ticket_id=sheet.ticket_id,
-                    printer_id=printer_id,
-                    # Unique even after a restore of an older store: the number alone would come again.
-                    job_name=f"printroom-{sheet.ticket_id}-{sheet.id}-{secrets.token_hex(4)}",
-                    # What the printer cannot do at once follows in another print job.
-                    copies=min(sheet.quantity - sheet.copies_done, status.max_copies if status else 1),
-                    state=PrintJobState.INTENDED,
-                    intended_at=now,
-                    changed_at=now,
-                )
-            )
-            progress.move_sheet(self._store, sheet, "assign", print_job_id=print_job.id, reason="")
-            progress.review_ticket(self._store, sheet.ticket_id, now)
-        self._ours.add(print_job.id)
-        log.info("print_job.intended", id=print_job.id, sheet=sheet.id, printer=printer_id, name=print_job.job_name)
-
-    def _fail(self, sheet_id: int, reason: str, now: datetime) -> None:
-        with self._store.transaction():
-            sheet = progress.move_sheet(self._store, self._store.sheets.get(sheet_id), "fail", reason=reason)
-            progress.review_ticket(self._store, sheet.ticket_id, now)
-        log.warning("sheet.failed", sheet=sheet_id, ticket=sheet.ticket_id, reason=reason)
-
-    def _explain(self, waiting: list[Waiting], reasons: dict[int, str]) -> None:
-        for ticket_id in {sheet.ticket_id for sheet in waiting}:
-            ticket = self._store.tickets.get(ticket_id)
-            if ticket.state is not TicketState.HELD and ticket.state not in ENDED_TICKETS:
-                told = [reasons[s.sheet_id] for s in waiting if s.ticket_id == ticket_id and s.sheet_id in reasons]
-                news = next((reason for reason in told if reason != "waits for its turn"), "")
-                with self._store.transaction():
-                    progress.explain_ticket(self._store, ticket, news)
-
-    # -- carrying -------------------------------------------------------------------------------------------------
 
     def _carry(self, print_job: PrintJob) -> None:
         task = self._carrying.get(print_job.id)
@@ -390,6 +256,9 @@ class Sender:
             DocumentImpossible: it cannot be made.
         """
         drawn = self._store.folder.sheet(print_job.sheet_id)
+        sheet = self._store.sheets.get(print_job.sheet_id)
+        if sheet.slip and not drawn.is_file():
+            await self._made(Slip(drawn, sheet.size, sheet.slip))
         description = await self._watch.description(printer)
         wanted = choose(description.texts("document-format-supported")) or DocumentFormat.JPEG
         if wanted is DocumentFormat.JPEG or self._convert is None or not drawn.is_file():
@@ -401,11 +270,22 @@ class Sender:
             drawn, target, wanted, raster_type(description.texts(types)), request.size, request.dpi,
             request.media_type, request.quality,
         )  # fmt: skip
-        try:
-            await asyncio.wrap_future(self._convert(conversion))
-        except Exception as error:
-            raise DocumentImpossible(f"the sheet could not be turned into {wanted.value} ({error})") from error
+        await self._made(conversion)
         return target, wanted
+
+    async def _made(self, task: Conversion | Slip) -> None:
+        """Have a document made.
+
+        Raises:
+            DocumentImpossible: it cannot be made.
+        """
+        if self._convert is None:
+            raise DocumentImpossible("nothing can be drawn here")
+        try:
+            await asyncio.wrap_future(self._convert(task))
+        except Exception as error:
+            what = task.format.value if isinstance(task, Conversion) else "a slip"
+            raise DocumentImpossible(f"the sheet could not be turned into {what} ({error})") from error
 
     async def _send(
         self, print_job: PrintJob, client: PrinterClient, document: Path, document_format: DocumentFormat
@@ -565,24 +445,6 @@ class Sender:
         return printer.name if printer else "the printer"
 
 
-def paces(print_jobs: Iterable[PrintJob]) -> dict[int, float]:
-    """By printer: seconds a copy took lately, from when it began (or the one before ended) to its end."""
-    ended: dict[int, list[PrintJob]] = {}
-    for job in print_jobs:
-        if job.state is PrintJobState.COMPLETED and job.impressions_completed is not None:
-            ended.setdefault(job.printer_id, []).append(job)
-    found: dict[int, float] = {}
-    for printer_id, jobs in ended.items():
-        jobs.sort(key=lambda job: job.changed_at)
-        seconds = [
-            (job.changed_at - max(job.intended_at, before.changed_at)).total_seconds() / job.copies
-            for before, job in pairwise(jobs)
-        ]
-        if seconds:
-            found[printer_id] = max(0.1, median(seconds[-20:]))
-    return found
-
-
 def _has_create_job(printer: Group) -> bool:
     """Whether a printer takes jobs and documents one after the other; one that does not say is tried."""
     offered = printer.all("operations-supported")
@@ -593,10 +455,6 @@ def _can_hold(printer: Group) -> bool:
     """Whether a printer can be told to keep a job until its whole document is there."""
     offered = printer.all("operations-supported")
     return Operation.RELEASE_JOB in offered and "indefinite" in printer.texts("job-hold-until-supported")
-
-
-def _alike(sheet: Waiting) -> tuple[int, int, PrintSize]:
-    return sheet.ticket_id, sheet.profile.id, sheet.size
 
 
 _QUALITIES = {PrintQuality.DRAFT: 3, PrintQuality.NORMAL: 4, PrintQuality.HIGH: 5}

@@ -76,6 +76,40 @@ def cover(
     )
 
 
+def slip(words: Sequence[str], size: PrintSize, dpi: int) -> SheetPlan:
+    """A sheet of lines, the first one large.
+
+    Args:
+        words: the lines.
+        size: of the paper.
+        dpi: as it is drawn.
+    """
+    size = size.turned() if size.width_um > size.height_um else size
+    width, height = sheet_px(size.width_um, size.height_um, 0, dpi)
+    edge = min(width, height) // 12
+    line = min((height - 2 * edge) * 4 // (5 * (len(words) + 1)), length_px(8_000, dpi))
+    boxes = [(edge, edge + row * line * 5 // 4, width - 2 * edge, line) for row in range(len(words) + 1)]
+    title = (edge, edge, width - 2 * edge, line * 3 // 2)
+    texts = [TextLine(text=words[0], box_px=title, align=Align.LEFT, bold=True)]
+    texts += [TextLine(text=text, box_px=box, align=Align.LEFT) for text, box in zip(words[1:], boxes[2:], strict=True)]
+    return SheetPlan(
+        profile_id=0,
+        item="",
+        image="",
+        is_cover=True,
+        quantity=1,
+        size=size,
+        width_px=width,
+        height_px=height,
+        dpi=dpi,
+        placements=(),
+        texts=tuple(texts),
+        turn_for_paper=True,
+        jpeg_quality=90,
+        file="slip.jpg",
+    )
+
+
 def _thumbnails(shown: Sequence[Wanted], box: Box, line: int) -> tuple[list[Placement], list[TextLine]]:
     """Whole pictures in rows, with their names."""
     left, top, width, height = box

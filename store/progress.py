@@ -109,6 +109,8 @@ def settle_print_job(
         sheet = store.sheets.get(moved.sheet_id)
         if moved.state is PrintJobState.COMPLETED:
             _count_copies(store, sheet, moved.copies)
+        elif sheet.slip and moved.state is not PrintJobState.CANCELED:
+            move_sheet(store, sheet, "fail", reason=moved.reason)  # nobody is asked about a slip
         elif holds:
             move_sheet(store, sheet, "give back", reason="", hold=moved.reason)
         else:
@@ -158,7 +160,7 @@ def results_of(
     results = list(ticket.results)
     for sheet in sheets:
         is_done = sheet.state in (SheetState.PRINTED, SheetState.DRAWN)
-        if sheet.is_cover and is_done:
+        if sheet.is_cover and (is_done or sheet.slip):
             continue
         printers: list[str] = []
         for print_job in store.print_jobs.by("sheet", sheet.id):

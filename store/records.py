@@ -94,6 +94,7 @@ class PrinterPool(Stored):
     name: Name
     allocation_method: AllocationMethod = AllocationMethod.ROUND_ROBIN
     job_split: bool = True  # one ticket's sheets may go to several printers
+    separator_slips: bool = True  # then each of them prints a slip that says what is where
     inactive: bool = False
 
 
@@ -186,7 +187,9 @@ class Sheet(Stored):
     reason: str = ""
     prints: bool = False  # it goes to paper, and not only into a folder
     copies_done: int = 0  # of the quantity, that a printer said it completed
-    is_cover: bool = False  # a header or separator sheet: nobody ordered it
+    is_cover: bool = False  # a header or separator sheet, or a slip: nobody ordered it
+    slip: tuple[str, ...] = ()  # a separator slip's lines; it is drawn when it is printed
+    printer_id: int | None = None  # only this printer may print it
     flags: tuple[str, ...] = ()  # what a person may want to know: an untagged picture, few pixels
     hold: str = ""  # why a person must release it before it is printed
     print_job_id: int | None = None  # the print job that has it in hand, or had it last

@@ -183,13 +183,14 @@ def edit_pool(pool_id: int) -> str | AnyResponse | tuple[str, int]:
     store = services().store
     known = store.printer_pools.get(pool_id) if pool_id else None
     if request.method == "GET":
-        return _pool_form(dict(known or PrinterPool(name="-")) if known else {"job_split": "on"}, {}, known)
+        return _pool_form(dict(known) if known else {"job_split": "on", "separator_slips": "on"}, {}, known)
     form = request.form
     values = {
         "id": pool_id,
         "name": form.get("name", ""),
         "allocation_method": form.get("allocation_method", ""),
         "job_split": "job_split" in form,
+        "separator_slips": "separator_slips" in form,
         "inactive": "inactive" in form,
     }
     pool, errors = forms.build(PrinterPool, values)

@@ -208,7 +208,7 @@ def print_again(sheet_id: int) -> AnyResponse:
     copies = forms.number_or_none(request.form.get("copies", "")) or 0
     if not 1 <= copies <= 9999:
         raise Problem(422, "invalid", "write how many copies, 1 to 9999", "copies")
-    if ticket.state not in ENDED_TICKETS or not sheet.prints:
+    if ticket.state not in ENDED_TICKETS or not sheet.prints or sheet.slip:
         raise Problem(409, "not-possible-now", "a sheet is printed again when its ticket has ended: wait for that")
     try:
         reason = ReprintReason(request.form.get("reason", ""))
