@@ -107,7 +107,11 @@ PRINTER_ATTRIBUTES = (
     "media-ready",
     "media-col-ready",
     "media-type-supported",
+    "media-source-supported",
     "media-col-supported",
+    "output-bin-supported",
+    "printer-impressions-completed",
+    "printer-pages-completed",
     "copies-supported",
     "print-quality-supported",
     "print-color-mode-supported",
@@ -120,6 +124,7 @@ PRINTER_ATTRIBUTES = (
     "job-hold-until-supported",
     "printer-supply",
     "printer-supply-description",
+    "cups-version",
 )
 
 JOB_ATTRIBUTES = (
@@ -204,6 +209,9 @@ SYNTAX: dict[str, Tag] = {
             "media-supported",
             "media-type",
             "media-type-supported",
+            "media-source-supported",
+            "output-bin",
+            "output-bin-supported",
             "pdl-override-supported",
             "print-color-mode",
             "print-color-mode-default",
@@ -310,11 +318,12 @@ def media_size(size: PrintSize) -> Collection:
     return collection(x_dimension=hundredths(short_um), y_dimension=hundredths(long_um))
 
 
-def borderless_media_col(size: PrintSize, media_type: str = "") -> Collection:
-    """A media-col for a print to the edges (PWG 5100.7 §6.3)."""
+def borderless_media_col(size: PrintSize, media_type: str = "", source: str = "") -> Collection:
+    """A media-col for a print to the edges (PWG 5100.7 §6.3), of a type and from a tray where they are named."""
     margins = ("media-top-margin", "media-bottom-margin", "media-left-margin", "media-right-margin")
     parts = (attribute("media-size", media_size(size)), *(attribute(name, 0) for name in margins))
-    return (*parts, attribute("media-type", media_type)) if media_type else parts
+    named = {"media-type": media_type, "media-source": source}
+    return (*parts, *(attribute(name, keyword) for name, keyword in named.items() if keyword))
 
 
 def size_of_media_col(content: Content) -> PrintSize | None:

@@ -95,6 +95,8 @@ def keep_found(store: Store, found: Found) -> None:
             added = store.printers.add(Printer(name=found.name, uuid=found.uuid, uri=found.uri))
             log.info("printer.found", id=added.id, name=found.name, uri=found.uri)
         for printer in known:
-            if printer.uri != found.uri and not printer.added_by_hand:
-                store.printers.put(printer.with_(uri=found.uri))
-                log.info("printer.moved", id=printer.id, name=printer.name, **{"from": printer.uri}, to=found.uri)
+            # One that wanted TLS is spoken to that way wherever it is.
+            uri = found.uri.replace("ipp:", "ipps:", 1) if printer.uri.startswith("ipps:") else found.uri
+            if printer.uri != uri and not printer.added_by_hand:
+                store.printers.put(printer.with_(uri=uri))
+                log.info("printer.moved", id=printer.id, name=printer.name, **{"from": printer.uri}, to=uri)

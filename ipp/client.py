@@ -39,7 +39,7 @@ from ipp.attributes import (
     supports,
 )
 from ipp.codec import Attribute, Group, GroupTag, Message
-from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrintUncertain
+from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrinterWantsTls, PrintUncertain
 from ipp.supplies import supplies_of
 from store.records import PrinterState, PrinterStatus
 from store.sizes import PrintSize
@@ -84,6 +84,8 @@ class JobRequest:
     dpi: int
     has_bleed: bool
     media_type: str = ""
+    media_source: str = ""
+    output_bin: str = ""
     is_held: bool = False  # until release_job()
     quality: int = 5  # RFC 8011 §5.2.13: 3 draft, 4 normal, 5 high
 
@@ -121,13 +123,12 @@ class PrinterClient:
         answer = await self._ask(
             Operation.GET_PRINTER_ATTRIBUTES, attribute("requested-attributes", *PRINTER_ATTRIBUTES)
         )
-        printer = answer.group(GroupTag.PRINTER)
-        if printer.number("printer-state") is None:
-            raise PrinterRefused(0, "no printer-state", "the answer does not describe a printer: check the address", ())
-        return Description(
-            uuid=printer.text("printer-uuid").removeprefix("urn:uuid:").lower(),
-            status=_status_of(printer, now or datetime.now(UTC)),
-            attributes=printer,
+        return description_in(answer, now or datetime.now(UTC))
+
+    async def everything(self) -> Message:
+        """All that the printer says of itself, as it says it; for whoever helps the studio."""
+        return await self._ask(
+            Operation.GET_PRINTER_ATTRIBUTES, attribute("requested-attributes", "all", "media-col-database")
         )
 
     async def jobs(self) -> list[ListedJob]:
@@ -183,6 +184,16 @@ class PrinterClient:
             attribute("last-document", True),
             document=document,
         )
+
+    async def validate_job(self, job: JobRequest, printer: Group, document_format: str) -> tuple[str, ...]:
+        """Ask whether a job would be taken as it is (RFC 8011 §4.2.3); returns the attributes that would be ignored."""
+        answer = await self._ask(
+            Operation.VALIDATE_JOB,
+            attribute("job-name", job.name),
+            attribute("document-format", document_format),
+            job=job_attributes(job, printer),
+        )
+        return tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
 
     async def print_job(self, job: JobRequest, printer: Group, document: Path, document_format: str) -> CreatedJob:
         """Announce and send in one request, for printers that have no Create-Job (RFC 8011 §4.2.1)."""
@@ -266,7 +277,7 @@ class PrinterClient:
             async with asyncio.timeout(limit_s):
                 raw = await wire._request(data=body)
         except IPPConnectionUpgradeRequired as error:
-            raise PrinterUnreachable(f"{self.uri} wants TLS: add the printer with ipps:// instead") from error
+            raise PrinterWantsTls(f"{self.uri} wants TLS: add the printer with ipps:// instead") from error
         except IPPResponseError as error:
             status = error.args[1].get("status-code") if len(error.args) > 1 else "an error"
             if status in (401, 403):
@@ -332,6 +343,19 @@ class Connection:
 # -- pure helpers -----------------------------------------------------------------------------------------------
 
 
+def description_in(answer: Message, now: datetime) -> Description:
+    """What a printer's answer to Get-Printer-Attributes says.
+
+    Raises:
+        PrinterRefused: it does not describe a printer.
+    """
+    printer = answer.group(GroupTag.PRINTER)
+    if printer.number("printer-state") is None:
+        raise PrinterRefused(0, "no printer-state", "the answer does not describe a printer: check the address", ())
+    uuid = printer.text("printer-uuid").removeprefix("urn:uuid:").lower()
+    return Description(uuid, _status_of(printer, now), printer)
+
+
 def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
     """The job template attributes of a photo print, each only where the printer says it knows it.
 
@@ -350,11 +374,14 @@ def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
     ]
     if job.is_held:
         wanted.append((attribute("job-hold-until", "indefinite"), True))
+    if job.output_bin and supports(printer.all("output-bin-supported"), job.output_bin):
+        wanted.append((attribute("output-bin", job.output_bin), True))
     scaling = "none" if job.has_bleed else "fill"
     wanted.append((attribute("print-scaling", scaling), supports(printer.all("print-scaling-supported"), scaling)))
     if printer.attribute("media-col-supported"):
         media_type = job.media_type if supports(printer.all("media-type-supported"), job.media_type) else ""
-        wanted.append((attribute("media-col", borderless_media_col(job.size, media_type)), True))
+        source = job.media_source if supports(printer.all("media-source-supported"), job.media_source) else ""
+        wanted.append((attribute("media-col", borderless_media_col(job.size, media_type, source)), True))
     return [item for item, is_known in wanted if is_known]
 
 
@@ -397,18 +424,30 @@ def _status_of(printer: Group, now: datetime) -> PrinterStatus:
         media_ready=_media_ready(printer),
         document_formats=tuple(printer.texts("document-format-supported")),
         max_copies=_max_copies(printer),
+        impressions_completed=_counter(printer),
         supplies=supplies_of(printer.all("printer-supply"), printer.texts("printer-supply-description")),
         since=now,
     )
 
 
+def _counter(printer: Group) -> int | None:
+    """How much the printer has printed in its life (PWG 5100.13 §5.6), in impressions or else in pages."""
+    impressions = printer.number("printer-impressions-completed")
+    return printer.number("printer-pages-completed") if impressions is None else impressions
+
+
 def _max_copies(printer: Group) -> int:
+    if printer.text("cups-version"):
+        # Measured: a queue of CUPS sends a JPEG on without `copies`, prints one, and says that it completed all.
+        return 1
     supported = printer.first("copies-supported")
     return supported.upper if isinstance(supported, codec.Range) else 1
 
 
 def _media_ready(printer: Group) -> tuple[PrintSize, ...] | None:
     """The sizes that are loaded, or None where the printer does not say."""
+    if printer.text("cups-version"):
+        return None  # measured: CUPS tells what was loaded when its queue was made
     columns = printer.all("media-col-ready")
     names = printer.texts("media-ready")
     if printer.attribute("media-col-ready") is None and printer.attribute("media-ready") is None:

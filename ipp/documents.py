@@ -27,7 +27,7 @@ class Conversion:
     source: Path  # JPEG
     target: Path
     format: DocumentFormat
-    raster_type: RasterType
+    raster_types: frozenset[RasterType]  # that its printer takes
     size: PrintSize  # of the paper
     dpi: int
     media_type: str
@@ -45,8 +45,17 @@ def choose(supported: Sequence[str]) -> DocumentFormat | None:
     return next((one for one in DocumentFormat if one.value in supported), None)
 
 
-def raster_type(supported: Sequence[str]) -> RasterType:
-    """The colours in which a printer takes raster (pwg-raster-document-type-supported, or urf-supported)."""
-    words = {word.lower() for word in supported}
-    has_colour = not words or bool(words & {"srgb_8", "srgb24"})
-    return RasterType.SRGB_8 if has_colour else RasterType.SGRAY_8
+_URF_WORDS = {"srgb24": RasterType.SRGB_8, "adobergb24": RasterType.ADOBE_RGB_8, "w8": RasterType.SGRAY_8}
+
+
+def raster_types(supported: Sequence[str]) -> frozenset[RasterType]:
+    """The colours in which a printer takes raster; sRGB when it does not say, grey when it names none of ours.
+
+    Args:
+        supported: its pwg-raster-document-type-supported, or urf-supported.
+    """
+    if not supported:
+        return frozenset({RasterType.SRGB_8})
+    words = [word.lower() for word in supported]
+    known = {_URF_WORDS.get(word) or next((one for one in RasterType if one == word), None) for word in words}
+    return frozenset(one for one in known if one is not None) or frozenset({RasterType.SGRAY_8})

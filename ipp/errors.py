@@ -2,6 +2,7 @@
 
 * PrinterError
   + PrinterUnreachable   nothing was sent          try again, or another printer of the pool
+    + PrinterWantsTls    nothing was sent          its watch goes on over ipps
   + PrinterBusy          the printer said "later"  try again: nothing was taken
   + PrinterRefused       the printer said no       a person changes the paper, the profile or the printer
   + PrintUncertain       sent, no answer came      ask the printer first; never resend unasked
@@ -18,6 +19,10 @@ class PrinterError(Exception):
 
 class PrinterUnreachable(PrinterError):
     """No connection, so nothing was sent."""
+
+
+class PrinterWantsTls(PrinterUnreachable):
+    """The printer answered HTTP 426: it speaks only over TLS (RFC 8010 §8.1)."""
 
 
 class PrinterBusy(PrinterError):

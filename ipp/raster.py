@@ -18,12 +18,18 @@ class RasterType(StrEnum):
     """PWG 5102.4 §4.2: a colour space and its depth."""
 
     SRGB_8 = "srgb_8"
+    ADOBE_RGB_8 = "adobe-rgb_8"
     SGRAY_8 = "sgray_8"
 
     @property
     def bytes_per_pixel(self) -> int:
         """One for each colour."""
-        return 3 if self is RasterType.SRGB_8 else 1
+        return 1 if self is RasterType.SGRAY_8 else 3
+
+
+# Colour spaces in the two headers.
+_PWG_SPACES = {RasterType.SRGB_8: 19, RasterType.ADOBE_RGB_8: 20, RasterType.SGRAY_8: 18}
+_URF_SPACES = {RasterType.SRGB_8: 1, RasterType.ADOBE_RGB_8: 3, RasterType.SGRAY_8: 0}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def urf(page: Page, pixels: bytes) -> bytes:
     head = struct.pack(
         ">BBBBIIIIII",
         8 * page.type.bytes_per_pixel,
-        1 if page.type is RasterType.SRGB_8 else 0,
+        _URF_SPACES[page.type],
         1,  # one-sided
         page.quality,
         0,
@@ -97,7 +103,7 @@ def _pwg_header(page: Page) -> bytes:
         384: 8,  # BitsPerColor
         388: 8 * depth,
         392: page.width_px * depth,  # BytesPerLine
-        400: 19 if page.type is RasterType.SRGB_8 else 18,  # ColorSpace
+        400: _PWG_SPACES[page.type],  # ColorSpace
         420: depth,  # NumColors
         452: 1,  # TotalPageCount
         456: 1,  # CrossFeedTransform

@@ -13,6 +13,7 @@ import structlog
 from ipp.access import Access
 from ipp.browse import Browser, keep_found
 from ipp.client import Connection, Description, session
+from ipp.codec import Message
 from ipp.sender import Convert, Sender
 from ipp.watch import Watch
 from store.records import Printer
@@ -66,6 +67,14 @@ class IppRoom:
         """
         return self._call(_describe(uri, access))
 
+    def everything(self, printer: Printer) -> Message:
+        """All that a printer says of itself; for any thread.
+
+        Raises:
+            PrinterError: it does not answer.
+        """
+        return self._call(_everything(printer))
+
     def identify(self, printer: Printer) -> None:
         """Let a printer show which one it is; for any thread.
 
@@ -115,6 +124,11 @@ class IppRoom:
 async def _identify(printer: Printer) -> None:
     async with Connection(printer.uri, Access.of(printer)) as client:
         await client.identify()
+
+
+async def _everything(printer: Printer) -> Message:
+    async with Connection(printer.uri, Access.of(printer)) as client:
+        return await client.everything()
 
 
 async def _describe(uri: str, access: Access | None) -> Description:

@@ -7,7 +7,7 @@ what an unsettled row needs after a crash or a broken link is ledger.judge's bus
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from ipp.attributes import ENDED_JOBS, JobState, Operation
 from ipp.client import JobRequest, ListedJob, PrinterClient
 from ipp.codec import Group
 from ipp.dispatch import Dispatch
-from ipp.documents import Conversion, DocumentFormat, choose, raster_type
+from ipp.documents import Conversion, DocumentFormat, choose, raster_types
 from ipp.errors import DocumentImpossible, PrinterBusy, PrinterError, PrinterRefused, PrinterUnreachable, PrintUncertain
 from ipp.ledger import Verdict, find, is_unbegun, judge
 from ipp.pool import (
@@ -166,6 +166,8 @@ class Sender:
                 await self._withdraw(print_job, client)
                 return
             # Made before the printer hears of anything: what fails here leaves no job behind.
+            if printer.inactive and self._give_back(print_job.id, f"{printer.name} was made inactive"):
+                return
             document, document_format = await self._document(print_job, printer)
             try:
                 if print_job.state is PrintJobState.INTENDED:
@@ -190,7 +192,7 @@ class Sender:
         description = await self._watch.description(printer)
         request = replace(self._request(print_job), is_held=_can_hold(description))
         if not _has_create_job(description):
-            return await self._print_at_once(print_job, client, description, document, document_format)
+            return await self._print_at_once(print_job, printer, client, description, document, document_format)
         created = await client.create_job(request, description)
         with self._store.transaction():
             print_job = progress.move_print_job(
@@ -202,11 +204,7 @@ class Sender:
                 is_held=request.is_held and "job-hold-until" not in created.ignored,
             )
         if grave := sorted(_GRAVE & set(created.ignored)):
-            reason = (
-                f"{printer.name} took the job but would ignore {', '.join(grave)}, so that a borderless {request.size} "
-                f"would come out wrong: take {request.size} off its allowable print sizes, or choose another printer"
-            )
-            return await self._abort(print_job, client, reason)
+            return await self._abort(print_job, client, _would_ignore(printer, request, grave))
         if created.ignored:
             log.warning("print_job.ignored", id=print_job.id, printer=printer.name, names=created.ignored)
         return print_job
@@ -214,6 +212,7 @@ class Sender:
     async def _print_at_once(
         self,
         print_job: PrintJob,
+        printer: Printer,
         client: PrinterClient,
         description: Group,
         document: Path,
@@ -221,6 +220,11 @@ class Sender:
     ) -> PrintJob:
         """Print-Job: the printer learns of the job with the document, so the row says `sending` before either."""
         request = self._request(print_job)
+        if Operation.VALIDATE_JOB in description.all("operations-supported"):
+            # The last chance to hear that the paper would be ignored: after Print-Job it may be printed already.
+            ignored = await client.validate_job(request, description, document_format.value)
+            if grave := sorted(_GRAVE & set(ignored)):
+                return await self._abort(print_job, client, _would_ignore(printer, request, grave))
         with self._store.transaction():
             print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
         try:
@@ -267,7 +271,7 @@ class Sender:
         request = self._request(print_job)
         target = self._store.folder.converted(print_job.sheet_id, wanted.name.lower())
         conversion = Conversion(
-            drawn, target, wanted, raster_type(description.texts(types)), request.size, request.dpi,
+            drawn, target, wanted, raster_types(description.texts(types)), request.size, request.dpi,
             request.media_type, request.quality,
         )  # fmt: skip
         await self._made(conversion)
@@ -323,7 +327,7 @@ class Sender:
             if is_waiting and print_job.is_held and not print_job.is_released:
                 await self._release(print_job, client)
                 return
-            if listed is not None and self._is_stuck(printer) and is_unbegun(listed):
+            if listed is not None and self._gives_back(printer) and is_unbegun(listed):
                 await self._take_back(print_job, client, listed)
             return
         now = datetime.now(UTC)
@@ -341,14 +345,14 @@ class Sender:
             self._doubt(print_job, "the printer no longer lists the job")
         self._watch.soon(print_job.printer_id)
 
-    def _is_stuck(self, printer: Printer) -> bool:
-        """Whether a printer stands still for a while, and another of its pool could take over."""
+    def _gives_back(self, printer: Printer) -> bool:
+        """Whether a printer stands still for a while or was made inactive, and another of its pool could take over."""
         status = self._store.printer_status.find(printer.id)
-        if status is None or not (why_not_ready(printer, status) or BLOCKING_REASONS & bare_reasons(status)):
+        is_stuck = status is not None and (why_not_ready(printer, status) or BLOCKING_REASONS & bare_reasons(status))
+        if not is_stuck:
             self._stopped_since.pop(printer.id, None)
-            return False
-        since = self._stopped_since.setdefault(printer.id, datetime.now(UTC))
-        if datetime.now(UTC) - since < timedelta(seconds=TAKE_BACK_AFTER_S):
+        since = self._stopped_since.setdefault(printer.id, datetime.now(UTC)) if is_stuck else datetime.now(UTC)
+        if not printer.inactive and datetime.now(UTC) - since < timedelta(seconds=TAKE_BACK_AFTER_S):
             return False
         others = [
             other
@@ -369,7 +373,7 @@ class Sender:
         after = find(print_job.job_name, await client.jobs())
         now = datetime.now(UTC)
         if after is not None and after.state is JobState.CANCELED and not after.impressions_completed:
-            reason = f"{self._name(print_job)} stopped before it began: another printer takes it"
+            reason = f"{self._name(print_job)} had not begun with it: another printer takes it"
             progress.settle_print_job(self._store, print_job, "cancel", now, reason=reason)
         elif after is None or after.state is JobState.CANCELED:
             self._doubt(print_job, "the job was withdrawn and the printer does not tell whether it had begun")
@@ -457,6 +461,13 @@ def _can_hold(printer: Group) -> bool:
     return Operation.RELEASE_JOB in offered and "indefinite" in printer.texts("job-hold-until-supported")
 
 
+def _would_ignore(printer: Printer, request: JobRequest, names: Sequence[str]) -> str:
+    return (
+        f"{printer.name} took the job but would ignore {', '.join(names)}, so that a borderless {request.size} "
+        f"would come out wrong: take {request.size} off its allowable print sizes, or choose another printer"
+    )
+
+
 _QUALITIES = {PrintQuality.DRAFT: 3, PrintQuality.NORMAL: 4, PrintQuality.HIGH: 5}
 
 
@@ -471,5 +482,7 @@ def job_request(print_job: PrintJob, sheet: Sheet, profile: RenderProfile) -> Jo
         dpi=plan["dpi"],
         has_bleed=plan["width_px"] > trim_px,
         media_type=profile.media_type,
+        media_source=profile.media_source,
+        output_bin=profile.output_bin,
         quality=_QUALITIES[profile.print_quality],
     )

@@ -11,7 +11,7 @@ import structlog
 from ipp.access import Access, fingerprint_of
 from ipp.client import PrinterClient
 from ipp.codec import Group
-from ipp.errors import PrinterError, PrinterUnreachable
+from ipp.errors import PrinterError, PrinterUnreachable, PrinterWantsTls
 from store import states
 from store.records import Printer, PrinterState, PrinterStatus
 from store.tables import Store
@@ -70,6 +70,12 @@ class Watch:
             if printer.uri.startswith("ipps:") and not printer.fingerprint:
                 printer = await self._pinned(printer)
             description = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe()
+        except PrinterWantsTls:
+            with self._store.transaction():
+                known = self._store.printers.get(printer.id)
+                self._store.printers.put(known.with_(uri=known.uri.replace("ipp:", "ipps:", 1)))
+            log.info("printer.wants_tls", id=printer.id, name=printer.name)
+            return  # its address changed, so it is asked again at once
         except PrinterError as error:
             self._note_failure(printer, error)
             return

@@ -64,6 +64,21 @@ def adobe_rgb_profile() -> bytes:
     return bytes(profile)
 
 
+def is_adobe_rgb(profile: bytes) -> bool:
+    """Whether an ICC profile is Adobe RGB's: ours, or by its name."""
+    if not profile or profile == adobe_rgb_profile():
+        return bool(profile)
+    try:
+        return "adobe rgb" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).lower()
+    except (OSError, ImageCms.PyCMSError):
+        return False
+
+
+def adobe_to_srgb(pixels: Image.Image) -> Image.Image:
+    """Adobe RGB pixels as sRGB; what sRGB cannot show is brought into it."""
+    return _step("RGB", adobe_rgb_profile(), srgb_profile(), None)(pixels)
+
+
 class Look(Model):
     """What is to become of a picture's colours."""
 

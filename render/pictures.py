@@ -128,13 +128,13 @@ def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
 
 
 def pixels_of(
-    sheet: Path, is_colour: bool, largest_px: tuple[int, int] | None, decodes: bool = True
+    sheet: Path, space: str, largest_px: tuple[int, int] | None, decodes: bool = True
 ) -> tuple[int, int, bytes]:
     """(width, height, rows) of a sheet that we drew, cut to its middle where it is larger.
 
     Args:
         sheet: its file.
-        is_colour: three bytes a pixel, red, green and blue; otherwise one.
+        space: "RGB", as they are; "sRGB"; or "L", one byte a pixel.
         largest_px: width and height; None for all of it.
         decodes: without it there are no rows.
 
@@ -145,7 +145,9 @@ def pixels_of(
         if not decodes:
             return image.width, image.height, b""
         try:
-            pixels = image.convert("RGB" if is_colour else "L")
+            pixels = image.convert("L" if space == "L" else "RGB")
+            if space == "sRGB" and colour.is_adobe_rgb(image.info.get("icc_profile") or b""):
+                pixels = colour.adobe_to_srgb(pixels)
         except (OSError, SyntaxError, ValueError) as error:
             raise PictureUnreadable(f"{sheet.name}: the sheet's file is damaged ({error})") from error
     if largest_px is not None:
@@ -153,6 +155,12 @@ def pixels_of(
         left, top = (pixels.width - width) // 2, (pixels.height - height) // 2
         pixels = pixels.crop((left, top, left + width, top + height))
     return pixels.width, pixels.height, pixels.tobytes()
+
+
+def is_adobe_rgb(sheet: Path) -> bool:
+    """Whether a sheet that we drew is in Adobe RGB."""
+    with opened(sheet, sheet.name, max_pixels=2**31) as image:
+        return colour.is_adobe_rgb(image.info.get("icc_profile") or b"")
 
 
 def check_overlay(data: bytes) -> str:

@@ -259,6 +259,8 @@ class RenderProfile(Stored):
     pool_id: int | None = None  # prints on this pool,
     printer_id: int | None = None  # or on this printer, or (neither) only writes files
     media_type: str = Field("", max_length=100)  # IPP media-type keyword; empty leaves the choice to the printer
+    media_source: str = Field("", max_length=100)  # IPP media-source keyword, a tray
+    output_bin: str = Field("", max_length=100)  # IPP output-bin keyword
     print_quality: PrintQuality = PrintQuality.HIGH
 
     @model_validator(mode="after")

@@ -244,6 +244,7 @@ class PrinterStatus(Stored):
     document_formats: tuple[str, ...] = ()
     max_copies: int = 1  # in one print job
     supplies: tuple[Supply, ...] = ()
+    impressions_completed: int | None = None  # its counter, where it tells
     since: datetime
 
 

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from store.tables import Store
-from tests.lab import EvePrinter, Network, VirtualPrinterProcess
+from tests.lab import CupsServer, EvePrinter, Network, VirtualPrinterProcess
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -60,6 +60,14 @@ def eve_printer(network: Network, tmp_path: Path) -> Iterator[Callable[..., EveP
     yield start
     for printer in started:
         printer.stop()
+
+
+@pytest.fixture
+def cups_server() -> Iterator[CupsServer]:
+    """A cupsd of its own."""
+    server = CupsServer()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -204,6 +205,103 @@ class VirtualPrinterProcess:
             self.process.terminate()
             self.process.wait(10)
         self._log.close()
+
+
+_CUPS_FILES = """ServerRoot {folder}/etc
+RequestRoot {folder}/spool
+CacheDir {folder}/cache
+StateDir {folder}/run
+TempDir {folder}/spool/tmp
+ServerKeychain {folder}/etc/ssl
+AccessLog {folder}/log/access
+ErrorLog {folder}/log/error
+PageLog {folder}/log/page
+Sandboxing relaxed
+SystemGroup root
+User lp
+Group lp
+"""
+_CUPS = """Listen 127.0.0.1:{port}
+Listen {folder}/run/cups.sock
+LogLevel warn
+MaxLogSize 0
+ServerAlias *
+Browsing Off
+DefaultAuthType None
+WebInterface No
+MaxJobs 0
+PreserveJobHistory Yes
+PreserveJobFiles No
+DirtyCleanInterval 1
+{settings}
+<Location />
+  Order allow,deny
+  Allow all
+</Location>
+<Location /admin>
+  Order allow,deny
+  Allow all
+</Location>
+<Policy default>
+  JobPrivateAccess default
+  JobPrivateValues none
+  SubscriptionPrivateAccess default
+  SubscriptionPrivateValues none
+  <Limit All>
+    Order deny,allow
+    Allow all
+  </Limit>
+</Policy>
+"""
+
+
+class CupsServer:
+    """A cupsd of its own, on loopback, with what it keeps in a folder of its own."""
+
+    def __init__(self, settings: str = "") -> None:
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.folder = Path(tempfile.mkdtemp(prefix="lab-cups-"))  # its backends run as lp: pytest's folders are closed
+        self.folder.chmod(0o755)
+        for name in ("etc/ssl", "etc/ppd", "spool/tmp", "cache", "run/certs", "log"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "files.conf").write_text(_CUPS_FILES.format(folder=self.folder))
+        (self.folder / "cups.conf").write_text(_CUPS.format(folder=self.folder, port=self.port, settings=settings))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again on what it kept."""
+        log = (self.folder / "log" / "stdout").open("ab")
+        command = [find_program("cupsd"), "-f", "-c", f"{self.folder}/cups.conf", "-s", f"{self.folder}/files.conf"]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        log.close()
+
+        def answers() -> bool:
+            assert self.process and self.process.poll() is None, (self.folder / "log" / "error").read_text()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+        until(answers, "cupsd answers")
+
+    def add_queue(self, name: str, device_uri: str, is_raw: bool = False) -> str:
+        """A queue in front of a printer; returns its URI once it is ready to print."""
+        model = () if is_raw else ("-m", "everywhere")
+        command = [find_program("lpadmin"), "-h", self.host, "-p", name, "-v", device_uri, *model, "-E"]
+        subprocess.run(command, check=True, capture_output=True)
+        if not is_raw:  # lpadmin returns before the queue knows its printer; until then it would be a raw one
+            until((self.folder / "etc" / "ppd" / f"{name}.ppd").exists, f"the queue {name} has asked its printer")
+        return f"ipp://{self.host}/printers/{name}"
+
+    def stop(self, kill: bool = False) -> None:
+        """End it; with `kill` as a power cut would."""
+        if self.process and self.process.poll() is None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(10)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Network:

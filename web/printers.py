@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from werkzeug.wrappers import Response as AnyResponse
 
 from ipp.access import Access
-from ipp.errors import PrinterError
+from ipp.codec import GroupTag, encode
+from ipp.errors import PrinterError, PrinterWantsTls
 from store.records import AllocationMethod, Printer, PrinterPool
 from store.states import OPEN_PRINT_JOBS
 from web import forms, services
@@ -44,7 +46,11 @@ def add() -> AnyResponse | tuple[str, int]:
         if not uri:
             raise PrinterError("write the printer's address, such as ipp://192.168.1.20/ipp/print")
         login = {name: request.form.get(name, "") for name in ("username", "password")}
-        description = services().room.describe(uri, Access(**login))
+        try:
+            description = services().room.describe(uri, Access(**login))
+        except PrinterWantsTls:
+            uri = uri.replace("ipp:", "ipps:", 1)
+            description = services().room.describe(uri, Access(**login))
     except (PrinterError, ValueError, TimeoutError) as error:
         return render_template("printers.html", **_all(), typed=request.form.get("uri", ""), error=str(error)), 422
     with store.transaction():
@@ -119,14 +125,19 @@ def identify(printer_id: int) -> str | AnyResponse | tuple[str, int]:
 
 @pages.get("/<int:printer_id>/answers.json")
 def answers(printer_id: int) -> AnyResponse:
-    """Everything that a printer says of itself, for whoever helps the studio."""
+    """Everything that a printer says of itself, for whoever helps the studio: to read, and bit for bit to replay."""
     printer = services().store.printers.get(printer_id)
     try:
-        description = services().room.describe(printer.uri, Access.of(printer))
+        answer = services().room.everything(printer)
     except (PrinterError, TimeoutError) as error:
         raise Problem(502, "printer", str(error)) from error
-    told = {item.name: [_plain(value.content) for value in item.values] for item in description.attributes.attributes}
-    return jsonify(name=printer.name, uri=printer.uri, attributes=told)
+    told = answer.group(GroupTag.PRINTER).attributes
+    return jsonify(
+        name=printer.name,
+        uri=printer.uri,
+        attributes={item.name: [_plain(value.content) for value in item.values] for item in told},
+        message=b64encode(encode(answer)).decode(),
+    )
 
 
 def _plain(content: Any) -> Any:

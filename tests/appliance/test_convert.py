@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from appliance.convert import convert
-from ipp.documents import Conversion, DocumentFormat
+from ipp.documents import Conversion, DocumentFormat, raster_types
 from ipp.raster import RasterType
 from ipp.room import IppRoom
+from render.colour import adobe_rgb_profile
 from render.samples import sample_photo
 from store import progress
 from store.records import PrinterPool
@@ -46,19 +47,36 @@ def mean_difference(first: Image.Image, second: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("kind", [DocumentFormat.PWG_RASTER, DocumentFormat.URF])
-@pytest.mark.parametrize("colours", list(RasterType))
+@pytest.mark.parametrize("colours", [RasterType.SRGB_8, RasterType.SGRAY_8])
 def test_a_sheet_becomes_raster_without_its_bleed(
     tmp_path: Path, cups: object, kind: DocumentFormat, colours: RasterType
 ) -> None:
     photo, drawn = wanted(420, 620)  # 4x6 at 100 dpi with 10 px of bleed
     (tmp_path / "1.jpg").write_bytes(photo)
     target = tmp_path / "1.raster"
-    convert(Conversion(tmp_path / "1.jpg", target, kind, colours, parse_size("6x4"), 100, "photographic", 5))
+    only = frozenset({colours})
+    convert(Conversion(tmp_path / "1.jpg", target, kind, only, parse_size("6x4"), 100, "photographic", 5))
     header, pixels = read_back(cups, target.read_bytes())
     assert (number(header, 372), number(header, 376)) == (400, 600)
-    mode = "RGB" if colours is RasterType.SRGB_8 else "L"
+    mode = "L" if colours is RasterType.SGRAY_8 else "RGB"
     read = Image.frombytes(mode, (400, 600), pixels)
     assert mean_difference(read, drawn.crop((10, 10, 410, 610)).convert(mode)) == 0
+
+
+@pytest.mark.parametrize("kind", [DocumentFormat.PWG_RASTER, DocumentFormat.URF])
+@pytest.mark.parametrize("takes_adobe", [True, False])
+def test_adobe_rgb_stays_what_it_is_or_becomes_srgb_but_is_never_mistaken(
+    tmp_path: Path, cups: object, kind: DocumentFormat, takes_adobe: bool
+) -> None:
+    green = Image.new("RGB", (400, 600), (90, 200, 90))
+    green.save(tmp_path / "1.jpg", icc_profile=adobe_rgb_profile(), quality=98)
+    types = raster_types(["srgb_8", "adobe-rgb_8"] if takes_adobe else ["SRGB24"])
+    target = tmp_path / "1.raster"
+    convert(Conversion(tmp_path / "1.jpg", target, kind, types, parse_size("4x6"), 100, "", 5))
+    header, pixels = read_back(cups, target.read_bytes())
+    assert number(header, 400) == (20 if takes_adobe else 19)
+    wanted_green = (90, 200, 90) if takes_adobe else (0, 201, 81)  # the formulas of Adobe RGB and sRGB
+    assert max(abs(a - b) for a, b in zip(pixels[:3], wanted_green, strict=True)) <= 3
 
 
 @pytest.mark.parametrize(

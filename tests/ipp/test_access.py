@@ -6,7 +6,9 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,66 @@ def test_a_printer_with_another_certificate_gets_nothing_until_a_person_trusts_i
         store.printers.put(store.printers.get(printer.id).with_(fingerprint=""))
         ends_as(store, TicketState.FINISHED)
     assert len(eve.printed()) == 1
+
+
+class PlainRefuser:
+    """A printer's port that answers 426 to whoever does not speak TLS, as printers do that insist on it."""
+
+    def __init__(self, behind: int) -> None:
+        self._behind = behind
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(1)
+        if first == b"\x16":  # a TLS handshake
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+            far_writer.write(first)
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        elif first:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.2\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while chunk := await reader.read(65536):
+                writer.write(chunk)
+                await writer.drain()
+        except OSError:
+            pass
+        writer.close()
+
+    @contextmanager
+    def running(self) -> Iterator[int]:
+        loop = asyncio.new_event_loop()
+        server = loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            asyncio.run_coroutine_threadsafe(self._end(server), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    @staticmethod
+    async def _end(server: asyncio.Server) -> None:
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.1)  # transports close in the loop's next turns
+
+
+def test_a_printer_that_insists_on_tls_gets_it(store: Store, pool: PrinterPool, eve_printer: StartEve) -> None:
+    eve = eve_printer("Eve")
+    with PlainRefuser(eve.port).running() as port, room(store):
+        printer = add_printer(store, pool, f"ipp://127.0.0.1:{port}/ipp/print")
+        drawn_ticket(store, pool, [1])
+        ends_as(store, TicketState.FINISHED)
+    assert len(eve.printed()) == 1
+    known = store.printers.get(printer.id)
+    assert known.uri == f"ipps://127.0.0.1:{port}/ipp/print" and known.fingerprint

@@ -119,10 +119,12 @@ def test_a_printer_that_sleeps_before_it_answers_is_given_time(
     store: Store, pool: PrinterPool, virtual_printer: StartVirtual
 ) -> None:
     printer = virtual_printer("Sleepy")
-    printer.pull(answer_delay_s=3)
+    printer.pull(answer_delay_s=20)
     add_printer(store, pool, printer.uri)
     drawn_ticket(store, pool, [1])
     with room(store):
+        until(lambda: store.printer_status.find(1), "it woke up", within_s=25)
+        printer.pull(answer_delay_s=3)  # awake, but slow
         ends_as(store, TicketState.FINISHED, within_s=60)
     assert copies_by_sheet(printer) == {"1": 1}
 
@@ -249,6 +251,33 @@ def test_a_printer_without_create_job_gets_everything_at_once(
     with room(store):
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 2, "2": 1}
+
+
+def test_where_a_job_comes_with_its_document_the_printer_is_asked_before_whether_it_would_ignore_the_paper(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    printer = virtual_printer("Plain")
+    printer.pull(has_create_job=False, ignored=["media-col"])
+    add_printer(store, pool, printer.uri, "Plain")
+    drawn_ticket(store, pool, [2])
+    with room(store):
+        ends_as(store, TicketState.FAILED)
+    assert printer.printed() == [] and "Plain took the job but would ignore media-col" in store.tickets.get(1).reason
+
+
+def test_a_printer_made_inactive_finishes_what_it_prints_and_gives_the_rest_back(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    slow, other = virtual_printer("Slow", "--seconds-per-sheet", "2"), virtual_printer("Other")
+    first = add_printer(store, pool, slow.uri, "Slow")
+    drawn_ticket(store, pool, [1] * 4)
+    with room(store):
+        until(lambda: len(store.print_jobs.by("printer_state", (first.id, PrintJobState.SENT.value))) == 2, "two ahead")
+        add_printer(store, pool, other.uri, "Other")
+        store.printers.put(store.printers.get(first.id).with_(inactive=True))
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(slow) == {"1": 1}
+    assert copies_by_sheet(other) == {"2": 1, "3": 1, "4": 1}
 
 
 def test_a_link_that_breaks_in_mid_print_job_is_never_sent_again_unasked(
