@@ -10,6 +10,7 @@ from wsgiref.types import WSGIApplication
 
 import structlog
 
+from appliance.alerts import Alerts, send
 from appliance.config import Settings
 from appliance.convert import convert
 from ipp.room import IppRoom
@@ -47,6 +48,8 @@ class Process:
         self._housekeeping = threading.Thread(
             target=housekeeper.run, args=(self._stopping,), name="housekeeping", daemon=True
         )
+        alerts = Alerts(self.store, settings.min_free_mb * 1_000_000)
+        self._alerts = threading.Thread(target=alerts.run, args=(self._stopping,), name="alerts", daemon=True)
         self._converters = Workers(1, settings.render_limit_s)
         self.room = IppRoom(
             self.store,
@@ -58,6 +61,7 @@ class Process:
         self._rehearser = Rehearser(self.store.folder, settings.image_roots, settings.max_megapixels * 1_000_000)
         self._render.start()
         self._housekeeping.start()
+        self._alerts.start()
         self.room.start()
         self.services = Services(
             store=self.store,
@@ -67,6 +71,7 @@ class Process:
             max_image_bytes=settings.max_image_mb * 1_000_000,
             max_streams=settings.threads // 4,
             min_free_bytes=settings.min_free_mb * 1_000_000,
+            send_alert=send,
             is_stopping=self._stopping.is_set,
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
@@ -85,6 +90,7 @@ class Process:
         self.room.stop()
         self._render.join()
         self._housekeeping.join()
+        self._alerts.join()
         self._rehearser.stop()
         self._converters.stop()
         self.store.close()

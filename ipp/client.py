@@ -128,7 +128,8 @@ class PrinterClient:
     async def everything(self) -> Message:
         """All that the printer says of itself, as it says it; for whoever helps the studio."""
         return await self._ask(
-            Operation.GET_PRINTER_ATTRIBUTES, attribute("requested-attributes", "all", "media-col-database")
+            Operation.GET_PRINTER_ATTRIBUTES,
+            attribute("requested-attributes", "all", "media-col-database", "cups-version"),
         )
 
     async def jobs(self) -> list[ListedJob]:

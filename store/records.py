@@ -307,3 +307,51 @@ class Person(Stored):
 
     name: Name
     password_hash: str  # argon2id
+
+
+# -- telling people ---------------------------------------------------------------------------------------------
+
+
+class MailSecurity(StrEnum):
+    """How the box speaks to the studio's mail server."""
+
+    STARTTLS = "STARTTLS"  # usual on port 587
+    TLS = "TLS"  # usual on port 465
+    NONE = "none"
+
+
+class AlertSettings(Stored):
+    """Who is told what needs a person; there is one of these."""
+
+    webhook_url: str = Field("", max_length=2000, pattern=r"^$|^https?://\S+$")
+    mail_to: str = Field("", max_length=500)  # addresses, separated by commas
+    mail_from: str = Field("", max_length=200)
+    smtp_host: str = Field("", max_length=200)
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: MailSecurity = MailSecurity.STARTTLS
+    smtp_username: str = ""
+    smtp_password: str = ""
+    after_s: int = Field(60, ge=0, le=86_400)  # a trouble that is over sooner is nobody's
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mail_to and not self.smtp_host:
+            raise ValueError("mails need a mail server: write its host name")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is told."""
+        return bool(self.webhook_url or self.mail_to)
+
+
+class Alert(Stored):
+    """A trouble that somebody is told of, as long as it lasts."""
+
+    key: str
+    text: str
+    since: datetime
+    due_at: datetime  # not tried before
+    sent_at: datetime | None = None
+    tries: int = 0  # that failed
+    error: str = ""  # of the last one

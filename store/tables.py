@@ -21,6 +21,8 @@ from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
 from store.records import (
+    Alert,
+    AlertSettings,
     Asset,
     Change,
     DesktopClient,
@@ -177,6 +179,8 @@ class Store:
         self.downloads = Shelf(db, "downloads", Download, token=lambda d: d["token"], ticket=lambda d: d["ticket_id"])
         self.assets = Shelf(db, "assets", Asset)
         self.desktop_clients = Shelf(db, "desktop_clients", DesktopClient, token=lambda d: d["token_sha256"])
+        self.alert_settings = Shelf(db, "alert_settings", AlertSettings)
+        self.alerts = Shelf(db, "alerts", Alert)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 
+from store.records import AlertSettings
 from store.tables import Store
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Services:
     max_image_bytes: int = 512 * 1024 * 1024
     min_free_bytes: int = 0  # below it no new work is taken
     max_streams: int = 24  # browsers listening for changes; each holds a thread
+    send_alert: Callable[[AlertSettings, str], None] | None = None
     is_stopping: Callable[[], bool] = lambda: False
     first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
     version: str = "0.1.0"
@@ -47,6 +49,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         secret_key: signs the session cookies; kept over restarts so that nobody is logged out by one.
     """
     from web import (
+        alerts,
         assets,
         auth,
         clients,
@@ -72,7 +75,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
     )
     app.extensions["printroom"] = parts
-    rooms = (assets, auth, clients, downloads, events, history, printers, profiles, render_jobs, sync, tickets)
+    rooms = (alerts, assets, auth, clients, downloads, events, history, printers, profiles, render_jobs, sync, tickets)
     for room in rooms:
         app.register_blueprint(room.pages)
     filters.install(app)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
+from store.records import ReprintReason
 from store.report import report
+from store.reprints import reprint
 from web import forms, services
+from web.tickets import reprint_wish
 
 pages = Blueprint("history", __name__, url_prefix="/history")
 
@@ -49,5 +53,22 @@ def show(month: str, ticket_id: int) -> str:
     if found is None:
         abort(404, "this ticket is not in the archive of that month, or has expired")
     return render_template(
-        "archived.html", found=found, printer_names={printer.id: printer.name for printer in store.printers.all()}
+        "archived.html",
+        found=found,
+        month=month,
+        printer_names={printer.id: printer.name for printer in store.printers.all()},
+        reprint_reasons=list(ReprintReason),
     )
+
+
+@pages.post("/<month>/<int:ticket_id>/sheets/<int:sheet_id>/reprint")
+def print_again(month: str, ticket_id: int, sheet_id: int) -> AnyResponse:
+    """A person wants a sheet of an archived ticket once more: it is drawn again from its recipe."""
+    store = services().store
+    found = store.archive.get(month, ticket_id)
+    sheet = next((one for one in found.sheets if one.id == sheet_id), None) if found else None
+    if found is None or sheet is None or not sheet.prints or sheet.slip:
+        abort(404, "this sheet is not in the archive of that month, or was never printed")
+    copies, reason = reprint_wish()
+    again = reprint(store, found.ticket, found.instructions, [(sheet, copies)], reason, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=again.id))

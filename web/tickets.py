@@ -167,6 +167,7 @@ def _ticket(ticket_id: int) -> dict[str, Any]:
         "print_jobs": jobs,
         "printer_names": {printer.id: printer.name for printer in store.printers.all()},
         "record": store.records.find(ticket.record_id),
+        "has_original": bool(ticket.reprint_of and store.tickets.find(ticket.reprint_of)),
         "downloads": store.downloads.by("ticket", ticket_id),
         "is_ended": ticket.state in ENDED_TICKETS,
         "reprint_reasons": list(ReprintReason),
@@ -205,17 +206,22 @@ def print_again(sheet_id: int) -> AnyResponse:
     store = services().store
     sheet = store.sheets.get(sheet_id)
     ticket = store.tickets.get(sheet.ticket_id)
+    copies, reason = reprint_wish()
+    if ticket.state not in ENDED_TICKETS or not sheet.prints or sheet.slip:
+        raise Problem(409, "not-possible-now", "a sheet is printed again when its ticket has ended: wait for that")
+    again = reprint(store, ticket, store.instructions.get(ticket.id), [(sheet, copies)], reason, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=again.id))
+
+
+def reprint_wish() -> tuple[int, ReprintReason]:
+    """How many copies a person wants again, and why, from the form."""
     copies = forms.number_or_none(request.form.get("copies", "")) or 0
     if not 1 <= copies <= 9999:
         raise Problem(422, "invalid", "write how many copies, 1 to 9999", "copies")
-    if ticket.state not in ENDED_TICKETS or not sheet.prints or sheet.slip:
-        raise Problem(409, "not-possible-now", "a sheet is printed again when its ticket has ended: wait for that")
     try:
-        reason = ReprintReason(request.form.get("reason", ""))
+        return copies, ReprintReason(request.form.get("reason", ""))
     except ValueError:
         raise Problem(422, "invalid", "choose why it is printed again", "reason") from None
-    again = reprint(store, ticket, store.instructions.get(ticket.id), [(sheet, copies)], reason, datetime.now(UTC))
-    return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
 @pages.post("/sheets/<int:sheet_id>/release")

@@ -175,7 +175,7 @@ def test_every_option_of_a_profile_is_kept_and_shown_again(panel: FlaskClient, s
     assert ([str(size) for size in before.only_sizes], before.folder) == (["4x6", "200x300mm"], "")
     unchanged = {name for name, value in RenderProfile(name="-") if value == getattr(before, name)}
     of_prints = {"size", "layout", "gang_paper", "gang_gap_um", "paper", "crop_marks", "slug", "media_type", "overlay"}
-    of_prints |= {"header_sheet", "separator_sheets", "pool_id", "printer_id"}
+    of_prints |= {"header_sheet", "separator_sheets", "pool_id", "printer_id", "media_source", "output_bin"}
     assert unchanged == of_prints | {"selection", "dpi"}, "an option is not in the form"
     assert_kept(panel, store)
 
@@ -448,3 +448,41 @@ def test_today_says_what_runs_out_before_the_work_is_done(panel: FlaskClient, st
     drawn_ticket(store, pool, [52])
     page = panel.get("/").data.decode()
     assert "DS620: Ribbon ends in 38 sheets, and 52 wait" in page
+
+
+def test_alerts_are_set_up_tested_and_their_password_is_not_shown(panel: FlaskClient, store: Store) -> None:
+    from web import Services
+
+    sent: list[str] = []
+    parts: Services = panel.application.extensions["printroom"]
+    parts.send_alert = lambda settings, text: sent.append(f"{settings.mail_to}: {text}")
+    form = {"mail_to": "owner@studio.example", "smtp_host": "smtp.example", "smtp_username": "box", "after_s": "30"}
+    assert panel.post("/alerts/", data={**form, "smtp_password": "secret"}).status_code == 302
+    page = panel.post("/alerts/", data={**form, "test": "1"}).data.decode()
+    assert "test message was sent" in page and "secret" not in page
+    assert sent == ["owner@studio.example: This is a test: alerts of this box arrive here."]
+    (settings,) = store.alert_settings.all()
+    assert (settings.smtp_password, settings.after_s) == ("secret", 30)
+    answer = panel.post("/alerts/", data={"mail_to": "owner@studio.example", "webhook_url": "ftp://x"})
+    assert answer.status_code == 422 and "owner@studio.example" in answer.data.decode()
+
+
+def test_a_sheet_of_the_archive_is_printed_again_from_its_recipe(panel: FlaskClient, store: Store) -> None:
+    from datetime import timedelta
+
+    from store.housekeeping import Housekeeper, Retention
+
+    store.printer_pools.add(PrinterPool(name="Lab"))
+    add_render_job(store, pool_id=1)
+    (sheet,) = store.sheets.by("ticket", finished(store, "S-old"))
+    store.sheets.put(sheet.with_(prints=True))
+    Housekeeper(store, Retention()).loop(NOW + timedelta(days=40))
+    month = store.archive.months()[0]
+    assert "Print again" in panel.get(f"/history/{month}/1").data.decode()
+    answer = panel.post(f"/history/{month}/1/sheets/{sheet.id}/reprint", data={"copies": "2", "reason": "lost"})
+    assert answer.headers["Location"] == "/tickets/2"
+    (again,) = store.sheets.by("ticket", 2)
+    assert (again.quantity, again.state, store.tickets.get(2).state) == (2, "planned", "rendering")
+    assert "archived ticket 1" in panel.get("/tickets/2").data.decode()
+    wrong = {"copies": "1", "reason": "lost"}
+    assert panel.post(f"/history/{month}/1/sheets/99/reprint", data=wrong).status_code == 404
