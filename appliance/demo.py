@@ -110,7 +110,7 @@ class Demo:
         """What a studio would click together in the panel: a pool, profiles, a render job, a client."""
         store = Store(data)
         try:
-            pool = store.printer_pools.add(PrinterPool(name="Demo pool"))
+            pool = store.printer_pools.add(PrinterPool(name="Demo pool", separator_slips=False))
             for name in PRINTERS:
                 # Known by its UUID; where it is, the appliance finds out over zeroconf.
                 identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"printroom-virtual:{name}"))

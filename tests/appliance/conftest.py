@@ -102,7 +102,7 @@ class Studio:
     def __init__(self, data: Path, printers: dict[str, str], **profile: Any) -> None:
         self.data = data
         store = Store(data)
-        pool = store.printer_pools.add(PrinterPool(name="Lab"))
+        pool = store.printer_pools.add(PrinterPool(name="Lab", separator_slips=False))
         for name, uri in printers.items():
             store.printers.add(Printer(name=name, uri=uri, pool_id=pool.id, added_by_hand=True))
         made = store.render_profiles.add(RenderProfile(name="Lab prints", **({"pool_id": pool.id} | profile)))

@@ -42,7 +42,7 @@ MANY = 5000
 @contextmanager
 def studio(folder: Path) -> Iterator[Store]:
     store = Store(folder / "data")
-    store.printer_pools.add(PrinterPool(name="Lab"))
+    store.printer_pools.add(PrinterPool(name="Lab", separator_slips=False))
     try:
         yield store
     finally:
