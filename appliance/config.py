@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, IPvAnyNetwork
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -53,7 +53,12 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=default_data, description="folder for everything that Printroom keeps")
     http_host: str = _setting("0.0.0.0", "address on which panel and sync API listen")  # noqa: S104  (a LAN appliance)
     http_port: int = _setting(8080, "port of panel and sync API", ge=0, le=65535)
-    ipp_port: int = _setting(8631, "port of the IPP front end; nothing listens there yet", ge=0, le=65535)
+    ipp_port: int = _setting(8631, "port of the IPP front end, for print queues; 0 takes a free one", ge=0, le=65535)
+    ipp_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_commas)] = _setting(
+        (), "networks from which may be printed, such as 192.168.1.0/24, separated by commas; empty for private ones"
+    )
+    ipp_requests_per_s: int = _setting(500, "IPP requests of one computer on average", "1/s", ge=1)
+    max_document_mb: int = _setting(1000, "largest document that a print queue takes", "MB", ge=1)
     threads: int = _setting(96, "requests answered at the same time, live pages included", ge=8, le=512)
     image_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = _setting(
         (), "folders below which records may name pictures; separated by ':' in the environment"

@@ -11,8 +11,11 @@ from wsgiref.types import WSGIApplication
 import structlog
 
 from appliance.alerts import Alerts, send
+from appliance.certificate import tls_context
 from appliance.config import Settings
 from appliance.convert import convert
+from appliance.incoming import Incoming
+from ipp.front_end import PRIVATE_NETWORKS, FrontEndSettings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
@@ -51,10 +54,25 @@ class Process:
         alerts = Alerts(self.store, settings.min_free_mb * 1_000_000)
         self._alerts = threading.Thread(target=alerts.run, args=(self._stopping,), name="alerts", daemon=True)
         self._converters = Workers(1, settings.render_limit_s)
+        front_end = FrontEndSettings(
+            host=settings.http_host,
+            port=settings.ipp_port,
+            panel_port=settings.http_port,
+            networks=settings.ipp_networks or PRIVATE_NETWORKS,
+            most_document_bytes=settings.max_document_mb * 1_000_000,
+            min_free_bytes=settings.min_free_mb * 1_000_000,
+            requests_per_s=settings.ipp_requests_per_s,
+            tls=tls_context(self.store.folder.root / "tls"),
+            announces=settings.discovery,
+            interfaces=settings.interfaces,
+        )
+        incoming = Incoming(self.store, self._converters, settings.max_megapixels * 1_000_000)
+        self._incoming = threading.Thread(target=incoming.run, args=(self._stopping,), name="incoming", daemon=True)
         self.room = IppRoom(
             self.store,
             settings.interfaces,
             settings.discovery,
+            front_end=front_end,
             unreachable_limit=settings.unreachable_limit,
             convert=lambda task: self._converters.submit(convert, task),
         )
@@ -62,6 +80,7 @@ class Process:
         self._render.start()
         self._housekeeping.start()
         self._alerts.start()
+        self._incoming.start()
         self.room.start()
         self.services = Services(
             store=self.store,
@@ -91,6 +110,7 @@ class Process:
         self._render.join()
         self._housekeeping.join()
         self._alerts.join()
+        self._incoming.join()
         self._rehearser.stop()
         self._converters.stop()
         self.store.close()

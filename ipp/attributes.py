@@ -5,9 +5,12 @@ Sources: RFC 8011, PWG 5100.1 (finishings), 5100.7 (job extensions), 5100.13 (dr
 
 from __future__ import annotations
 
+import struct
+from datetime import UTC, datetime
 from enum import IntEnum
 
 from ipp.codec import Attribute, Collection, Content, Range, Resolution, Tag, Value
+from ipp.syntax import SYNTAX
 from store.records import PrinterState
 from store.sizes import PrintSize
 
@@ -15,18 +18,56 @@ UM_PER_HUNDREDTH_MM = 10
 
 
 class Operation(IntEnum):
-    """Operation ids (RFC 8011 §5.4.15, PWG 5100.11, 5100.13)."""
+    """Operation ids (RFC 8011 §5.4.15, RFC 3380, 3995, 3996, 3998, PWG 5100.5, 5100.11, 5100.13)."""
 
     PRINT_JOB = 0x0002
+    PRINT_URI = 0x0003
     VALIDATE_JOB = 0x0004
     CREATE_JOB = 0x0005
     SEND_DOCUMENT = 0x0006
+    SEND_URI = 0x0007
     CANCEL_JOB = 0x0008
     GET_JOB_ATTRIBUTES = 0x0009
     GET_JOBS = 0x000A
     GET_PRINTER_ATTRIBUTES = 0x000B
     HOLD_JOB = 0x000C
     RELEASE_JOB = 0x000D
+    RESTART_JOB = 0x000E
+    PAUSE_PRINTER = 0x0010
+    RESUME_PRINTER = 0x0011
+    PURGE_JOBS = 0x0012
+    SET_PRINTER_ATTRIBUTES = 0x0013
+    SET_JOB_ATTRIBUTES = 0x0014
+    GET_PRINTER_SUPPORTED_VALUES = 0x0015
+    CREATE_PRINTER_SUBSCRIPTIONS = 0x0016
+    CREATE_JOB_SUBSCRIPTIONS = 0x0017
+    GET_SUBSCRIPTION_ATTRIBUTES = 0x0018
+    GET_SUBSCRIPTIONS = 0x0019
+    RENEW_SUBSCRIPTION = 0x001A
+    CANCEL_SUBSCRIPTION = 0x001B
+    GET_NOTIFICATIONS = 0x001C
+    ENABLE_PRINTER = 0x0022
+    DISABLE_PRINTER = 0x0023
+    PAUSE_PRINTER_AFTER_CURRENT_JOB = 0x0024
+    HOLD_NEW_JOBS = 0x0025
+    RELEASE_HELD_NEW_JOBS = 0x0026
+    RESTART_PRINTER = 0x0029
+    SHUTDOWN_PRINTER = 0x002A
+    STARTUP_PRINTER = 0x002B
+    REPROCESS_JOB = 0x002C
+    CANCEL_CURRENT_JOB = 0x002D
+    SUSPEND_CURRENT_JOB = 0x002E
+    RESUME_JOB = 0x002F
+    PROMOTE_JOB = 0x0030
+    SCHEDULE_JOB_AFTER = 0x0031
+    CANCEL_DOCUMENT = 0x0033
+    GET_DOCUMENT_ATTRIBUTES = 0x0034
+    GET_DOCUMENTS = 0x0035
+    SET_DOCUMENT_ATTRIBUTES = 0x0037
+    CANCEL_JOBS = 0x0038
+    CANCEL_MY_JOBS = 0x0039
+    RESUBMIT_JOB = 0x003A
+    CLOSE_JOB = 0x003B
     IDENTIFY_PRINTER = 0x003C
 
 
@@ -36,6 +77,7 @@ class Status(IntEnum):
     OK = 0x0000
     OK_IGNORED_OR_SUBSTITUTED = 0x0001
     OK_CONFLICTING = 0x0002
+    OK_EVENTS_COMPLETE = 0x0007
     BAD_REQUEST = 0x0400
     FORBIDDEN = 0x0401
     NOT_AUTHENTICATED = 0x0402
@@ -48,9 +90,16 @@ class Status(IntEnum):
     REQUEST_VALUE_TOO_LONG = 0x0409
     DOCUMENT_FORMAT_NOT_SUPPORTED = 0x040A
     ATTRIBUTES_OR_VALUES_NOT_SUPPORTED = 0x040B
+    URI_SCHEME_NOT_SUPPORTED = 0x040C
     CHARSET_NOT_SUPPORTED = 0x040D
     CONFLICTING_ATTRIBUTES = 0x040E
+    COMPRESSION_NOT_SUPPORTED = 0x040F
+    COMPRESSION_ERROR = 0x0410
     DOCUMENT_FORMAT_ERROR = 0x0411
+    DOCUMENT_ACCESS_ERROR = 0x0412
+    ATTRIBUTES_NOT_SETTABLE = 0x0413
+    IGNORED_ALL_SUBSCRIPTIONS = 0x0414
+    TOO_MANY_SUBSCRIPTIONS = 0x0415
     INTERNAL_ERROR = 0x0500
     OPERATION_NOT_SUPPORTED = 0x0501
     SERVICE_UNAVAILABLE = 0x0502
@@ -136,157 +185,37 @@ JOB_ATTRIBUTES = (
     "job-impressions-completed",
 )
 
-# How the attributes that we send or serve are tagged.
-SYNTAX: dict[str, Tag] = {
-    **dict.fromkeys(
-        (
-            "copies",
-            "copies-default",
-            "job-id",
-            "job-impressions",
-            "job-impressions-completed",
-            "job-k-octets",
-            "limit",
-            "media-bottom-margin",
-            "media-left-margin",
-            "media-right-margin",
-            "media-top-margin",
-            "multiple-operation-time-out",
-            "number-of-documents",
-            "printer-up-time",
-            "queued-job-count",
-            "time-at-completed",
-            "time-at-creation",
-            "time-at-processing",
-            "job-printer-up-time",
-            "x-dimension",
-            "y-dimension",
-        ),
-        Tag.INTEGER,
-    ),
-    **dict.fromkeys(
-        ("color-supported", "last-document", "my-jobs", "printer-is-accepting-jobs", "ipp-attribute-fidelity"),
-        Tag.BOOLEAN,
-    ),
-    **dict.fromkeys(
-        (
-            "job-state",
-            "operations-supported",
-            "orientation-requested",
-            "orientation-requested-default",
-            "orientation-requested-supported",
-            "print-quality",
-            "print-quality-default",
-            "print-quality-supported",
-            "printer-state",
-        ),
-        Tag.ENUM,
-    ),
-    **dict.fromkeys(
-        (
-            "printer-resolution",
-            "printer-resolution-default",
-            "printer-resolution-supported",
-            "pwg-raster-document-resolution-supported",
-        ),
-        Tag.RESOLUTION,
-    ),
-    **dict.fromkeys(("copies-supported",), Tag.RANGE),
-    **dict.fromkeys(
-        (
-            "compression",
-            "compression-supported",
-            "ipp-versions-supported",
-            "job-creation-attributes-supported",
-            "job-state-reasons",
-            "job-hold-until",
-            "job-hold-until-supported",
-            "media",
-            "media-col-supported",
-            "media-default",
-            "media-ready",
-            "media-source",
-            "media-supported",
-            "media-type",
-            "media-type-supported",
-            "media-source-supported",
-            "output-bin",
-            "output-bin-supported",
-            "pdl-override-supported",
-            "print-color-mode",
-            "print-color-mode-default",
-            "print-color-mode-supported",
-            "print-scaling",
-            "print-scaling-default",
-            "print-scaling-supported",
-            "pwg-raster-document-type-supported",
-            "urf-supported",
-            "printer-state-reasons",
-            "requested-attributes",
-            "sides",
-            "sides-default",
-            "sides-supported",
-            "uri-authentication-supported",
-            "uri-security-supported",
-            "which-jobs",
-        ),
-        Tag.KEYWORD,
-    ),
-    **dict.fromkeys(
-        ("document-name", "job-name", "job-originating-user-name", "printer-name", "requesting-user-name"), Tag.NAME
-    ),
-    **dict.fromkeys(
-        (
-            "job-state-message",
-            "printer-info",
-            "printer-location",
-            "printer-make-and-model",
-            "printer-state-message",
-            "printer-supply-description",
-            "status-message",
-        ),
-        Tag.TEXT,
-    ),
-    "printer-supply": Tag.OCTET_STRING,
-    **dict.fromkeys(
-        (
-            "job-printer-uri",
-            "job-uri",
-            "job-uuid",
-            "printer-more-info",
-            "printer-uri",
-            "printer-uri-supported",
-            "printer-uuid",
-        ),
-        Tag.URI,
-    ),
-    **dict.fromkeys(("attributes-charset", "charset-configured", "charset-supported"), Tag.CHARSET),
-    **dict.fromkeys(
-        ("attributes-natural-language", "generated-natural-language-supported", "natural-language-configured"),
-        Tag.NATURAL_LANGUAGE,
-    ),
-    **dict.fromkeys(("document-format", "document-format-default", "document-format-supported"), Tag.MIME_MEDIA_TYPE),
-    **dict.fromkeys(
-        (
-            "media-col",
-            "media-col-database",
-            "media-col-default",
-            "media-col-ready",
-            "media-size",
-            "media-size-supported",
-        ),
-        Tag.BEGIN_COLLECTION,
-    ),
-}
 
-
-def attribute(name: str, *contents: Content) -> Attribute:
+def attribute(name: str, *contents: Content | datetime) -> Attribute:
     """An attribute with the tag that its name calls for.
 
     Raises:
         KeyError: the name is not in SYNTAX; nothing is ever sent with a guessed tag.
     """
-    return Attribute(name, tuple(Value(SYNTAX[name], content) for content in contents))
+    return Attribute(name, tuple(Value(SYNTAX[name], _content(content)) for content in contents))
+
+
+def no_value(name: str, tag: Tag = Tag.NO_VALUE) -> Attribute:
+    """An attribute that has no value (RFC 8010 §3.5.2), or another out-of-band one."""
+    return Attribute(name, (Value(tag, None),))
+
+
+def only(item: Attribute) -> Attribute:
+    """An attribute for the unsupported group when it was not known at all, or too long (RFC 8011 §4.1.7)."""
+    return Attribute(item.name, (Value(Tag.UNSUPPORTED, None),))
+
+
+def _content(content: Content | datetime) -> Content:
+    return encoded_time(content) if isinstance(content, datetime) else content
+
+
+def encoded_time(moment: datetime) -> bytes:
+    """A moment as RFC 2579's DateAndTime, in UTC."""
+    utc = moment.astimezone(UTC)
+    date = struct.pack(
+        ">HBBBBBB", utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond // 100_000
+    )
+    return date + b"+\x00\x00"
 
 
 def collection(**members: Content) -> Collection:

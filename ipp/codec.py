@@ -38,6 +38,8 @@ class Tag(IntEnum):
     UNSUPPORTED = 0x10
     UNKNOWN = 0x12
     NO_VALUE = 0x13
+    NOT_SETTABLE = 0x15
+    DELETE_ATTRIBUTE = 0x16
     INTEGER = 0x21
     BOOLEAN = 0x22
     ENUM = 0x23

@@ -45,6 +45,8 @@ class Dispatch:
         waiting: list[Waiting] = []
         for state in _SENDABLE:
             for ticket in self._store.tickets.by("state", state.value):
+                if ticket.is_paused:
+                    continue
                 profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
                 alike: Counter[tuple[int, PrintSize]] = Counter()
                 for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):

@@ -14,6 +14,8 @@ from ipp.access import Access
 from ipp.browse import Browser, keep_found
 from ipp.client import Connection, Description, session
 from ipp.codec import Message
+from ipp.errors import PrinterError
+from ipp.front_end import FrontEnd, FrontEndSettings
 from ipp.sender import Convert, Sender
 from ipp.watch import Watch
 from store.records import Printer
@@ -34,6 +36,7 @@ class IppRoom:
         discovers: bool = True,
         unreachable_limit: timedelta = timedelta(hours=4),
         convert: Convert | None = None,
+        front_end: FrontEndSettings | None = None,
     ) -> None:
         """
         Args:
@@ -42,10 +45,12 @@ class IppRoom:
             discovers: whether to look for printers at all.
             unreachable_limit: see Sender.
             convert: see Sender.
+            front_end: how other computers reach the print queues; None: not at all.
         """
         self._convert = convert
         self._store, self._interfaces, self._discovers = store, interfaces, discovers
         self._unreachable_limit = unreachable_limit
+        self._front_end = FrontEnd(store, front_end, self._identify_quietly) if front_end else None
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="ipp", daemon=True)
@@ -83,6 +88,17 @@ class IppRoom:
         """
         self._call(_identify(printer))
 
+    def _identify_quietly(self, printer: Printer) -> None:
+        try:
+            self.identify(printer)
+        except (PrinterError, TimeoutError) as error:
+            log.info("printer.not_identified", name=printer.name, error=str(error))
+
+    @property
+    def front_end_port(self) -> int:
+        """The port on which the front end listens; 0 where there is none."""
+        return self._front_end.port if self._front_end else 0
+
     def _call(self, coroutine: Coroutine[Any, Any, R]) -> R:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
 
@@ -100,6 +116,8 @@ class IppRoom:
             "watch": watch.run,
             "sender": Sender(self._store, http, watch, self._unreachable_limit, self._convert).run,
         }
+        if self._front_end is not None:
+            parts["front end"] = self._front_end.run
         if self._discovers:
             parts["browse"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
         tasks = [asyncio.create_task(self._keep_alive(name, part)) for name, part in parts.items()]

@@ -35,7 +35,8 @@ from ipp.attributes import (
 )
 from ipp.codec import Attribute, Group, GroupTag, Range
 from ipp.errors import MessageError, MessageIncomplete
-from ipp.server import WITH_DOCUMENT, PrintQueue, Refusal, ServedJob, respond
+from ipp.served import BASIC_OPERATIONS, Asker, Queue, Received, Refusal, ServedDocument, ServedJob
+from ipp.server import WITH_DOCUMENT, respond
 from store.sizes import PrintSize, parse_size
 
 log = structlog.get_logger("virtual")
@@ -67,7 +68,7 @@ class Levers:
     aborts: int = 0  # so many of the next jobs end as aborted
 
 
-class VirtualPrinter(PrintQueue):
+class VirtualPrinter(Queue):
     """A printer with one engine: takes jobs at any time, prints one after the other."""
 
     def __init__(self, name: str, tray: Path, levers: Levers) -> None:
@@ -85,10 +86,10 @@ class VirtualPrinter(PrintQueue):
         self._page = 0
         tray.mkdir(parents=True, exist_ok=True)
 
-    # -- PrintQueue -----------------------------------------------------------------------------------------------
+    # -- Queue -----------------------------------------------------------------------------------------------
 
     def attributes(self) -> list[Attribute]:
-        """See PrintQueue."""
+        """See Queue."""
         open_jobs = [job for job in self._jobs.values() if job.state not in ENDED_JOBS]
         is_printing = any(job.state in (JobState.PROCESSING, JobState.PROCESSING_STOPPED) for job in open_jobs)
         sizes = [parse for text in self.levers.paper if (parse := _size(text))]
@@ -139,13 +140,13 @@ class VirtualPrinter(PrintQueue):
         return answer
 
     def operations(self) -> Sequence[int]:
-        """See PrintQueue."""
+        """See Queue."""
         together = (Operation.CREATE_JOB, Operation.SEND_DOCUMENT)
-        offered = [one for one in super().operations() if self.levers.has_create_job or one not in together]
+        offered = [one for one in BASIC_OPERATIONS if self.levers.has_create_job or one not in together]
         return [*offered, Operation.HOLD_JOB, Operation.RELEASE_JOB] if self.levers.holds else offered
 
-    def check(self, ticket: Group, document_format: str) -> None:
-        """See PrintQueue."""
+    def judge(self, ticket: Group, document_format: str) -> list[Attribute]:
+        """See Queue."""
         if document_format not in ("", "image/jpeg", "application/octet-stream"):
             raise Refusal(Status.DOCUMENT_FORMAT_NOT_SUPPORTED, f"{document_format} is not supported, send image/jpeg")
         media_col = ticket.attribute("media-col")
@@ -156,31 +157,30 @@ class VirtualPrinter(PrintQueue):
         if media_col is not None and (size is None or not self._slot(size) or is_refused):
             raise Refusal(Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, f"no {size} paper in this printer", [media_col])
 
-    def ignored(self, ticket: Group) -> list[Attribute]:
-        """See PrintQueue."""
         return [item for item in ticket.attributes if item.name in self.levers.ignored]
 
-    def create(self, name: str, user: str, ticket: Group) -> ServedJob:
-        """See PrintQueue."""
-        job = ServedJob(len(self._jobs) + 1, name, user, ticket)
+    def create(self, name: str, asker: Asker, ticket: Group) -> ServedJob:
+        """See Queue."""
+        job = ServedJob(len(self._jobs) + 1, name, asker.user, ticket)
         self._jobs[job.id] = job
         return job
 
-    def submit(self, job: ServedJob, document: Path, document_format: str) -> None:  # noqa: ARG002
-        """See PrintQueue."""
-        self._documents[job.id] = document
-        job.has_document, job.state, job.reasons = True, JobState.PENDING, ()
+    def submit(self, job: ServedJob, document: Received, is_last: bool) -> None:  # noqa: ARG002
+        """See Queue."""
+        self._documents[job.id] = document.path
+        job.documents.append(ServedDocument(document.format, document.size))
+        job.is_whole, job.state, job.reasons = True, JobState.PENDING, ()
         if self.levers.holds and job.ticket.text("job-hold-until") == "indefinite":
             self.hold(job)
         self._wake.set()
 
     def cancel(self, job: ServedJob) -> None:
-        """See PrintQueue."""
+        """See Queue."""
         job.state, job.reasons = JobState.CANCELED, ("job-canceled-by-user",)
         self._wake.set()
 
     def jobs(self) -> list[ServedJob]:
-        """See PrintQueue."""
+        """See Queue."""
         return [job for job in self._jobs.values() if not (self.levers.forgets and job.state in ENDED_JOBS)]
 
     # -- the engine -----------------------------------------------------------------------------------------------
@@ -267,8 +267,12 @@ def application(printer: VirtualPrinter) -> web.Application:
             return web.Response(body=codec.encode(refusal), content_type="application/ipp")
         document = await _spool(request, rest, printer) if head.code in WITH_DOCUMENT else None
         uri = f"ipp://{request.host}{PATH}"
-        response = respond(head, printer, uri, document)
-        if document is not None and response.code != Status.OK:
+        operation = head.group(GroupTag.OPERATION)
+        document_format = operation.text("document-format")
+        received = Received(document, document.stat().st_size, document_format) if document else None
+        asker = Asker(operation.text("requesting-user-name") or "anonymous")
+        response = respond(head, printer, uri, received, asker)
+        if document is not None and response.code >= 0x0100:
             document.unlink(missing_ok=True)
         return web.Response(body=codec.encode(response), content_type="application/ipp")
 

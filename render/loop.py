@@ -139,6 +139,8 @@ class RenderLoop:
         if not rendering:
             self._plans.clear()  # of canceled tickets
         for ticket in rendering:
+            if ticket.is_paused:
+                continue
             if not self._has_room(self._cluster.count):
                 break
             did_something |= self._dispatch_ticket(ticket, now)

@@ -21,6 +21,7 @@ class DataFolder:
         self.assets = self.root / "assets"  # ICC profiles and overlays, by digest
         self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
         self.archive = self.root / "archive"  # finished tickets by month
+        self.queued = self.root / "queued"  # documents that were sent to print queues, by token
         for folder in (
             self.root,
             self.store,
@@ -30,6 +31,7 @@ class DataFolder:
             self.assets,
             self.output,
             self.archive,
+            self.queued,
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)  # it may have been there before

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from store import downloads, states
+from store import downloads, queue_jobs, states
 from store.errors import ImpossibleMove
 from store.records import Change, Instructions, ItemResult, Moment, Outcome, PrintJob, Sheet, Ticket
 from store.states import PrintJobState, SheetState, TicketState
@@ -199,6 +199,9 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
             return ended
         record = store.records.get(ticket.record_id)
         store.records.put(record.with_(status=status, changed_at=now))
+        if ended.queue_job_id is not None:
+            queue_jobs.follow(store, ended, now)
+            return ended
         store.changes.add(
             Change(
                 record_id=record.id,
@@ -223,6 +226,7 @@ def cancel_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         for sheet in store.sheets.by("ticket", ticket_id):
             if (sheet.state, "fail") in states.SHEET_MOVES and sheet.state is not SheetState.ASSIGNED:
                 move_sheet(store, sheet, "fail", reason="canceled in the panel")
+        queue_jobs.follow(store, ticket, now)
         return ticket
 
 

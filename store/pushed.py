@@ -19,6 +19,7 @@ class RecordKind(StrEnum):
     SESSION = "session"
     INVOICE = "invoice"
     ORDER = "order"
+    PRINT_JOB = "print job"  # sent to a print queue of the box; desktops do not push these
 
 
 class Crop(Model):

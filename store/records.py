@@ -159,6 +159,8 @@ class Ticket(Stored):
     results: tuple[ItemResult, ...] = ()
     reprint_of: int | None = None  # the ticket whose sheets it prints again; the record's status is not its business
     reprint_reason: ReprintReason | None = None
+    queue_job_id: int | None = None  # the job of a print queue that it prints; desktops do not hear of it
+    is_paused: bool = False  # nothing more is drawn or given to printers until it goes on
 
 
 class Instructions(Stored):

@@ -48,7 +48,20 @@ class PrintJobState(StrEnum):
     UNSURE = "unsure"  # no printer history can tell whether paper came out
 
 
-T, S, P = TicketState, SheetState, PrintJobState
+class QueueJobState(StrEnum):
+    """Where a job of a print queue is. What IPP calls it depends on its ticket too: ipp/job_state."""
+
+    INCOMING = "incoming"  # begun by a client; not all of its documents are here
+    HELD = "held"  # until a person, or its client, releases it
+    PENDING = "pending"  # whole, and waiting for its turn
+    CONVERTING = "converting"  # its documents become pictures
+    PRINTING = "printing"  # it is a ticket
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    ABORTED = "aborted"  # by the box; the reason says why
+
+
+T, S, P, Q = TicketState, SheetState, PrintJobState, QueueJobState
 
 TICKET_MOVES: dict[tuple[TicketState, str], TicketState] = {
     (T.WAITING, "start"): T.RENDERING,
@@ -102,6 +115,24 @@ PRINT_JOB_MOVES: dict[tuple[PrintJobState, str], PrintJobState] = {
     (P.UNSURE, "abort"): P.ABORTED,
 }
 
+QUEUE_JOB_MOVES: dict[tuple[QueueJobState, str], QueueJobState] = {
+    (Q.INCOMING, "close"): Q.PENDING,
+    (Q.INCOMING, "hold"): Q.HELD,
+    (Q.PENDING, "hold"): Q.HELD,
+    (Q.HELD, "release"): Q.PENDING,
+    (Q.PENDING, "convert"): Q.CONVERTING,
+    (Q.CONVERTING, "retry"): Q.PENDING,  # the box went down in between
+    (Q.CONVERTING, "open"): Q.PRINTING,
+    (Q.PRINTING, "complete"): Q.COMPLETED,
+    (Q.PRINTING, "proof"): Q.HELD,  # the first copy is out; a release prints the others
+    (Q.COMPLETED, "again"): Q.PENDING,
+    (Q.CANCELED, "again"): Q.PENDING,
+    (Q.ABORTED, "again"): Q.PENDING,
+    **{(state, "cancel"): Q.CANCELED for state in (Q.INCOMING, Q.HELD, Q.PENDING, Q.CONVERTING, Q.PRINTING)},
+    **{(state, "abort"): Q.ABORTED for state in (Q.INCOMING, Q.PENDING, Q.CONVERTING, Q.PRINTING)},
+}
+
+ENDED_QUEUE_JOBS = frozenset({Q.COMPLETED, Q.CANCELED, Q.ABORTED})
 ENDED_TICKETS = frozenset({T.FINISHED, T.FAILED, T.CANCELED})
 SETTLED_SHEETS = frozenset({S.PRINTED, S.FAILED})
 SETTLED_PRINT_JOBS = frozenset({P.COMPLETED, P.ABORTED, P.CANCELED})

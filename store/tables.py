@@ -20,6 +20,7 @@ from store.folder import DataFolder, FolderLock
 from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
+from store.queues import PrintQueue, QueueJob
 from store.records import (
     Alert,
     AlertSettings,
@@ -174,6 +175,16 @@ class Store:
             PrintJob,
             sheet=lambda d: d["sheet_id"],
             printer_state=lambda d: (d["printer_id"], d["state"]),
+        )
+        self.print_queues = Shelf(db, "print_queues", PrintQueue, path=lambda d: d["path"])
+        self.queue_jobs = Shelf(
+            db,
+            "queue_jobs",
+            QueueJob,
+            queue=lambda d: d["queue_id"],
+            queue_state=lambda d: (d["queue_id"], d["state"]),
+            state=lambda d: d["state"],
+            ticket=lambda d: d.get("ticket_id") or 0,
         )
         self.changes = Shelf(db, "changes", Change)
         self.downloads = Shelf(db, "downloads", Download, token=lambda d: d["token"], ticket=lambda d: d["ticket_id"])

@@ -60,6 +60,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         history,
         printers,
         profiles,
+        queues,
         render_jobs,
         sync,
         tickets,
@@ -75,7 +76,10 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
     )
     app.extensions["printroom"] = parts
-    rooms = (alerts, assets, auth, clients, downloads, events, history, printers, profiles, render_jobs, sync, tickets)
+    rooms = (
+        alerts, assets, auth, clients, downloads, events, history, printers, profiles, queues, render_jobs, sync,
+        tickets,
+    )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.pages)
     filters.install(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ipp.access import Access
 from ipp.codec import GroupTag, encode
 from ipp.errors import PrinterError, PrinterWantsTls
+from store.queue_setup import offer
 from store.records import AllocationMethod, Printer, PrinterPool
 from store.states import OPEN_PRINT_JOBS
 from web import forms, services
@@ -213,6 +215,7 @@ def edit_pool(pool_id: int) -> str | AnyResponse | tuple[str, int]:
             store.printer_pools.put(pool)
         else:
             pool = store.printer_pools.add(pool)
+            offer(store, pool.name, datetime.now(UTC), pool_id=pool.id)
         for printer in store.printers.all():
             if printer.id in chosen and printer.pool_id != pool.id:
                 store.printers.put(printer.with_(pool_id=pool.id))
@@ -227,6 +230,10 @@ def remove_pool(pool_id: int) -> AnyResponse | tuple[str, int]:
     store = services().store
     pool = store.printer_pools.get(pool_id)
     users = [profile.name for profile in store.render_profiles.all() if profile.pool_id == pool_id]
+    queues = [queue.name for queue in store.print_queues.all() if queue.pool_id == pool_id]
+    if queues:
+        error = f"The print queues {', '.join(queues)} print on this pool. Remove them, or choose another pool in them."
+        return _pool_form(dict(pool), {"": error}, pool), 409
     if users:
         error = f"The render profiles {', '.join(users)} print on this pool. Choose another pool in them first."
         return _pool_form(dict(pool), {"": error}, pool), 409

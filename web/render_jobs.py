@@ -119,7 +119,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderJob | None
         form=form,
         errors=errors,
         known=known,
-        kinds=list(RecordKind),
+        kinds=[kind for kind in RecordKind if kind is not RecordKind.PRINT_JOB],
         timings=list(Timing),
         profiles=store.render_profiles.all(),
         statuses=seen,

@@ -30,6 +30,7 @@ class Appliance:
     def __init__(self, data: Path, **environment: str) -> None:
         self.data, self.port = data, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.ipp_port = free_port()
         self.log_file = data.parent / f"appliance-{self.port}.log"
         self._log = self.log_file.open("wb")
         self.process = subprocess.Popen(
@@ -40,6 +41,7 @@ class Appliance:
             env={
                 **os.environ,
                 "PRINTROOM_HTTP_HOST": "127.0.0.1",
+                "PRINTROOM_IPP_PORT": str(self.ipp_port),
                 "PRINTROOM_INTERFACES": "127.0.0.1",
                 "PRINTROOM_DISCOVERY": "false",
                 **environment,

@@ -1,0 +1,185 @@
+"""Jobs of print queues, in their order: documents become pictures, pictures a record and a ticket."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from appliance.take_apart import TakeApart, take_apart
+from ipp.job_ticket import JobTicket, colorization, profile_of, read
+from ipp.queue import order_of, ticket_of
+from ipp.queue_attributes import DPI, View, sizes
+from render.errors import RenderError
+from render.workers import Workers
+from store import queue_jobs
+from store.errors import StoreError
+from store.profiles import RenderProfile
+from store.pushed import ImageRef, Item, RecordKind, RecordPush
+from store.queues import Page, PrintQueue, QueueJob
+from store.sizes import PrintSize
+from store.states import QueueJobState, TicketState
+from store.tables import Store
+
+log = structlog.get_logger("queues")
+
+MOST_RENDERING = 8  # tickets of print queues that are not drawn yet; more would not let anybody be promoted
+_ENDED = "the program that opens documents was ended by this one: it is damaged"
+MOST_ITEMS = 10_000  # of a record
+_PHOTOS = ("image/jpeg", "image/png")
+
+
+class Incoming:
+    """Takes pending jobs one after the other."""
+
+    def __init__(self, store: Store, workers: Workers, max_pixels: int) -> None:
+        """
+        Args:
+            store: the open store.
+            workers: the processes in which documents are opened.
+            max_pixels: pictures with more are refused.
+        """
+        self._store, self._workers, self._max_pixels = store, workers, max_pixels
+        self._running: dict[int, tuple[Future[Any], JobTicket, QueueJob]] = {}
+        self._crashed: set[int] = set()  # jobs that were open when a process died
+
+    def run(self, stopping: threading.Event) -> None:
+        """Go on until told to stop."""
+        self._resume()
+        while not stopping.is_set():
+            version = self._store.version
+            try:
+                self.loop(datetime.now(UTC))
+            except StoreError as error:
+                log.error("queues.store", error=str(error))
+                stopping.wait(5)
+            except Exception as error:  # a fault of ours in one job must not stop the others
+                log.exception("queues.surprise", error=repr(error))
+                stopping.wait(1)
+            if self._running:
+                stopping.wait(0.05)
+            else:
+                self._store.wait(version, 1.0)
+
+    def _resume(self) -> None:
+        """What was being converted when the box went down is begun again."""
+        with self._store.transaction():
+            for job in self._store.queue_jobs.by("state", QueueJobState.CONVERTING.value):
+                queue_jobs.move(self._store, job, "retry", datetime.now(UTC))
+
+    def loop(self, now: datetime) -> None:
+        """Do what can be done without waiting."""
+        self._collect(now)
+        for queue in self._store.print_queues.all():
+            if queue.is_paused or queue.is_shut_down:
+                continue
+            pending = self._store.queue_jobs.by("queue_state", (queue.id, QueueJobState.PENDING.value))
+            for job in sorted(pending, key=order_of):
+                if len(self._running) >= self._workers.count or not self._has_room():
+                    break
+                self._begin(queue, job, now)
+
+    def _has_room(self) -> bool:
+        rendering = sum(
+            one.queue_job_id is not None
+            for state in (TicketState.WAITING, TicketState.RENDERING)
+            for one in self._store.tickets.by("state", state.value)
+        )
+        return rendering + len(self._running) < MOST_RENDERING
+
+    def _begin(self, queue: PrintQueue, job: QueueJob, now: datetime) -> None:
+        documents = [one for one in job.documents if not one.is_canceled]
+        ticket = read(ticket_of(job), self._default_paper(queue))
+        places = tuple((self._store.folder.queued / one.token, one.format) for one in documents)
+        with self._store.transaction():
+            job = queue_jobs.move(self._store, job, "convert", now, processing_at=job.processing_at or now)
+            if not documents or not all(path.is_file() for path, _ in places):
+                queue_jobs.move(self._store, job, "abort", now, reason="its document is gone: send it again")
+                return
+        task = TakeApart(places, self._store.folder.images, ticket, DPI, self._max_pixels)
+        self._running[job.id] = (self._workers.submit(take_apart, task), ticket, job)
+
+    def _default_paper(self, queue: PrintQueue) -> PrintSize:
+        profile = self._profile(queue)
+        if profile and profile.size:
+            return profile.size
+        pool_id = profile.pool_id if profile else queue.pool_id
+        printers = [one for one in self._store.printers.all() if not one.inactive and one.pool_id == pool_id]
+        statuses = [self._store.printer_status.find(one.id) for one in printers]
+        view = View(queue, printers, statuses)
+        loaded = [size for status in statuses if status for size in status.media_ready or ()]
+        offered = sizes(view)
+        return next((size for size in loaded if any(size.is_same_paper(one) for one in offered)), offered[0])
+
+    def _profile(self, queue: PrintQueue) -> RenderProfile | None:
+        return self._store.render_profiles.find(queue.profile_id) if queue.profile_id else None
+
+    def _collect(self, now: datetime) -> None:
+        for job_id in [job_id for job_id, (future, _, _) in self._running.items() if future.done()]:
+            future, ticket, _ = self._running.pop(job_id)
+            job = self._store.queue_jobs.find(job_id)
+            if job is None or job.state is not QueueJobState.CONVERTING:
+                continue  # canceled meanwhile
+            error = future.exception() if not future.cancelled() else BrokenProcessPool()
+            if error is None:
+                self._open(job, ticket, future.result(), now)
+            elif isinstance(error, BrokenProcessPool) and job_id not in self._crashed:
+                self._crashed.add(job_id)  # perhaps another job's fault: once more
+                with self._store.transaction():
+                    queue_jobs.move(self._store, job, "retry", now)
+            else:
+                known = isinstance(error, RenderError)
+                reason = str(error) if known else _ENDED
+                log.warning("queue_job.failed", id=job_id, error=repr(error))
+                with self._store.transaction():
+                    queue_jobs.move(self._store, job, "abort", now, reason=reason)
+
+    def _open(self, job: QueueJob, ticket: JobTicket, pages: tuple[Page, ...], now: datetime) -> None:
+        queue = self._store.print_queues.find(job.queue_id)
+        if queue is None:
+            with self._store.transaction():
+                queue_jobs.move(self._store, job, "abort", now, reason="its print queue was removed")
+            return
+        is_photo = all(document.format in _PHOTOS for document in job.documents) and ticket.number_up == 1
+        profile = profile_of(queue, self._profile(queue), ticket, is_photo)
+        push = record_of(queue, job, ticket, pages)
+        queue_jobs.open_ticket(self._store, job.id, queue, push, profile, now)
+
+
+def record_of(queue: PrintQueue, job: QueueJob, ticket: JobTicket, pages: tuple[Page, ...]) -> RecordPush:
+    """A job as a record: each page an image and an item."""
+    copies = 1 if job.is_proof else ticket.copies
+    images: dict[str, ImageRef] = {}
+    items: list[Item] = []
+    names: dict[int, str] = {}
+    for number, page in enumerate(pages, 1):
+        name = f"page-{number:04d}.jpg"
+        images[name] = ImageRef(name=name, sha256=page.sha256)
+        names[number] = name
+    is_collated = ticket.is_collated and copies > 1 and len(pages) * copies <= MOST_ITEMS
+    for copy in range(copies if is_collated else 1):
+        for number, page in enumerate(pages, 1):
+            wish = ticket.wish(page.document, page.page)
+            items.append(
+                Item(
+                    id=f"{copy + 1}-{number}" if is_collated else str(number),
+                    image=names[number],
+                    size=wish.paper,
+                    quantity=1 if is_collated else copies,
+                    colorization=colorization(wish),
+                )
+            )
+    return RecordPush(
+        kind=RecordKind.PRINT_JOB,
+        number=f"{queue.path}-{job.id}",
+        revision=int(job.created_at.timestamp()),
+        status="sent",
+        client_name=job.user[:200],
+        location=job.host[:200],
+        images=tuple(images.values()),
+        items=tuple(items),
+    )

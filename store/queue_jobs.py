@@ -1,0 +1,147 @@
+"""How jobs of print queues move: taking them in, and following their tickets. The only writer of their states."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from store import states
+from store.profiles import RenderProfile
+from store.pushed import RecordKind, RecordPush
+from store.queues import PrintQueue, QueueDocument, QueueJob
+from store.records import Instructions, Moment, Record, RenderJob, Ticket
+from store.states import QueueJobState, TicketState
+from store.tables import Store
+
+log = structlog.get_logger("queues")
+
+PRINTED, FAILED = "printed", "failed"  # statuses of such records; no desktop sees them
+
+
+def move(store: Store, job: QueueJob, event: str, now: datetime, **changes: Any) -> QueueJob:
+    """Move a job, with other fields that change along.
+
+    Raises:
+        ImpossibleMove: its state does not know the event; nothing was changed.
+    """
+    state = states.after(states.QUEUE_JOB_MOVES, f"queue job {job.id}", job.state, event)
+    moved = job.with_(**{"state": state, "reason": "", **changes})
+    if state in states.ENDED_QUEUE_JOBS:
+        moved = moved.with_(completed_at=now)
+    store.queue_jobs.put(moved)
+    log.info("queue_job.moved", id=job.id, **{"from": job.state.value}, to=state.value, reason=moved.reason)
+    return moved
+
+
+def begin(store: Store, queue: PrintQueue, fields: dict[str, Any], now: datetime) -> QueueJob:
+    """Keep a new job that has no document yet."""
+    with store.transaction():
+        return store.queue_jobs.add(QueueJob(queue_id=queue.id, state=QueueJobState.INCOMING, created_at=now, **fields))
+
+
+def add_document(
+    store: Store, job_id: int, document: QueueDocument, is_last: bool, hold: str, now: datetime
+) -> QueueJob:
+    """Keep a document that lies whole in the data folder.
+
+    Args:
+        store: the open store.
+        job_id: of the job.
+        document: its next one.
+        is_last: no other follows.
+        hold: why the job is then held until it is released; '' lets it go on.
+        now: the time.
+    """
+    with store.transaction():
+        job = store.queue_jobs.get(job_id)
+        job = job.with_(documents=(*job.documents, document))
+        store.queue_jobs.put(job)
+        return close(store, job, hold, now) if is_last else job
+
+
+def close(store: Store, job: QueueJob, hold: str, now: datetime) -> QueueJob:
+    """All documents are here; see add_document()."""
+    with store.transaction():
+        return move(store, job, "hold" if hold else "close", now, position=float(job.id), reason=hold)
+
+
+def expire_incoming(store: Store, limit: timedelta, now: datetime) -> None:
+    """Give up on jobs whose client went away before the last document (multiple-operation-time-out)."""
+    for job in store.queue_jobs.by("state", QueueJobState.INCOMING.value):
+        last = max([job.created_at, *(document.at for document in job.documents)])
+        if now - last > limit:
+            with store.transaction():
+                move(
+                    store,
+                    store.queue_jobs.get(job.id),
+                    "abort",
+                    now,
+                    reason="its client did not send all of it in time",
+                )
+
+
+def open_ticket(
+    store: Store, job_id: int, queue: PrintQueue, push: RecordPush, profile: RenderProfile, now: datetime
+) -> Ticket:
+    """Make a job whose pages are pictures now a record and a ticket."""
+    with store.transaction():
+        job = store.queue_jobs.get(job_id)
+        known = store.records.by("number", (RecordKind.PRINT_JOB.value, push.number))
+        fields = {name: getattr(push, name) for name in RecordPush.model_fields}
+        record = Record(**fields, id=known[0].id if known else 0, pushed_status=push.status, changed_at=now)
+        if known:
+            store.records.put(record)
+        else:
+            record = store.records.add(record)
+        render_job = RenderJob(
+            name=f"Print queue {queue.name}",
+            kind=RecordKind.PRINT_JOB,
+            select_status=push.status,
+            profile_ids=(profile.id,),
+            finish_status=PRINTED,
+            error_status=FAILED,
+        )
+        ticket = store.tickets.add(
+            Ticket(
+                record_id=record.id,
+                render_job_id=0,
+                kind=record.kind,
+                number=record.number,
+                client_name=record.client_name,
+                render_job_name=render_job.name,
+                state=TicketState.WAITING,
+                opened_at=now,
+                changed_at=now,
+                trace=(Moment(at=now, event="open", state=TicketState.WAITING, note=f"'{job.name}' of {job.user}"),),
+                queue_job_id=job.id,
+                is_paused=queue.is_paused,
+            )
+        )
+        store.instructions.add(
+            Instructions(id=ticket.id, record=record.pushed(), render_job=render_job, profiles=(profile,))
+        )
+        move(store, job, "open", now, ticket_id=ticket.id, impressions=sum(item.quantity for item in push.items))
+        return ticket
+
+
+def follow(store: Store, ticket: Ticket, now: datetime) -> None:
+    """Take over the end of a job's ticket."""
+    job = store.queue_jobs.find(ticket.queue_job_id or 0)
+    if job is None or job.ticket_id != ticket.id or job.state is not QueueJobState.PRINTING:
+        return
+    done = sum(sheet.copies_done for sheet in store.sheets.by("ticket", ticket.id))
+    event = {TicketState.FINISHED: "complete", TicketState.FAILED: "abort"}.get(ticket.state, "cancel")
+    if event == "complete" and job.is_proof:
+        move(
+            store,
+            job,
+            "proof",
+            now,
+            is_proof=False,
+            impressions_completed=done,
+            reason="look at the proof, then release it",
+        )
+        return
+    move(store, job, event, now, reason=ticket.reason, impressions_completed=done)
