@@ -248,15 +248,16 @@ class PoolQueue(Queue):
     def set_job(self, job: ServedJob, changes: Group) -> None:
         """See Queue."""
         new_name = changes.text("job-name")
-        template = Group(GroupTag.JOB, [item for item in changes.attributes if item.name != "job-name"])
+        # RFC 3380 §4.2: the tag delete-attribute takes one away.
+        named = [item for item in changes.attributes if item.name != "job-name"]
+        added = [item for item in named if item.values[0].tag != codec.Tag.DELETE_ATTRIBUTE]
+        template = Group(GroupTag.JOB, added)
         wrong, paper = unsupported(template, self.view())
         if wrong or paper:
             refused = [*wrong, *([paper] if paper else [])]
             raise Refusal(Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, f"{refused[0].name} cannot be set so", refused)
-        names = {item.name for item in template.attributes} | {"job-name"}
+        names = {item.name for item in named} | {"job-name"}
         kept = [item for item in job.ticket.attributes if item.name not in names]
-        # RFC 3380 §4.2: delete-attribute takes one away.
-        added = [item for item in template.attributes if item.values[0].tag != codec.Tag.DELETE_ATTRIBUTE]
         ticket = Group(GroupTag.JOB, [*kept, *added])
         with self._store.transaction():
             known = self._store.queue_jobs.get(job.id)

@@ -6,6 +6,7 @@ ipptool ends a suite without a word when a document is missing, so a run counts 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import plistlib
@@ -14,11 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ipp.attributes import ENDED_JOBS
+from ipp.client import Connection
 from store.queue_setup import offer
 from store.queues import OperatorAccess
 from store.records import PrinterPool
@@ -70,10 +75,7 @@ def run_suite(uri: str, version: str, suite: str, document: str, folder: Path) -
     except subprocess.TimeoutExpired:
         print(f"    {suite} took longer than {LIMIT_S} s", flush=True)
     score = Score(seconds=time.monotonic() - began)
-    text = report.read_bytes() if report.exists() else b""
-    if b"</plist>" not in text:
-        text += b"</array></dict></plist>"
-    for position, test in enumerate(plistlib.loads(text)["Tests"]):
+    for position, test in enumerate(_tests(report.read_text(errors="replace") if report.exists() else "")):
         name = f"{position + 1} {test.get('Name', '?')}"
         if test.get("Skipped"):
             score.skipped.add(name)
@@ -82,6 +84,37 @@ def run_suite(uri: str, version: str, suite: str, document: str, folder: Path) -
         else:
             score.failed[name] = [*map(str, test.get("Errors", [])[:6]), test.get("StatusCode", "")]
     return score
+
+
+def settle(uri: str) -> str:
+    """Wait until the box has printed all that the suite sent; what came of it, in words."""
+
+    async def ends() -> Counter[str]:
+        async with Connection(uri) as client:
+            while True:
+                jobs = await client.jobs()
+                if all(job.state in ENDED_JOBS for job in jobs):
+                    return Counter(job.state.name.lower() if job.state else "?" for job in jobs)
+                await asyncio.sleep(0.5)
+
+    counts = asyncio.run(asyncio.wait_for(ends(), 300))
+    return f"(its jobs: {', '.join(f'{count} {state}' for state, count in counts.items())}) "
+
+
+def _tests(text: str) -> Iterator[dict[str, Any]]:
+    """The tests in ipptool's report, which is a property list for each file that a suite includes, one in another."""
+    depth, block = 0, []
+    for line in text.splitlines():
+        if depth == 0 and line == "<key>Name</key>" and block == ["<dict>"]:
+            depth = 1
+        if depth == 0:
+            block = [line] if line == "<dict>" else []
+        if depth:
+            block.append(line)
+            depth += line.count("<dict>") - line.count("</dict>")
+            if depth == 0:
+                yield plistlib.loads("\n".join(['<plist version="1.0">', *block, "</plist>"]).encode())
+                block = []
 
 
 # -- the servers --------------------------------------------------------------------------------------------------
@@ -178,7 +211,8 @@ def main() -> int:
             for name, version, suite, document, _ in runs:
                 with started() as uri:  # type: ignore[attr-defined]  # fresh: orphans of one suite spoil the next
                     scores[server][name] = score = run_suite(uri, version, suite, document, root)
-                line = f"{len(score.passed)} passed, {len(score.failed)} failed, {len(score.skipped)} skipped"
+                    settled = settle(uri) if server == "box" else ""
+                line = f"{settled}{len(score.passed)} passed, {len(score.failed)} failed, {len(score.skipped)} skipped"
                 print(f"  {server:18} {name:24} {line}, {score.seconds:.0f} s", flush=True)
                 if server == "box" or options.only:
                     for test, why in score.failed.items():
