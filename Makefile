@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -26,6 +26,15 @@ help-pictures: setup    ## the help pages' pictures of the ready-made layouts
 
 trial-printing: setup   ## tickets on a pool of four while everything is killed and cut off: FAULTS, SEED
 	$(PY) -m tests.trials.printing --faults $(or $(FAULTS),300) --seed $(or $(SEED),0)
+
+conformance: setup      ## ipptool's suites against the box, ippeveprinter and cupsd
+	$(PY) -m tests.conformance
+
+fuzz-ipp: setup         ## bent requests without end: PRINTROOM_FUZZ examples
+	PRINTROOM_FUZZ=$(or $(PRINTROOM_FUZZ),100000) $(PY) -m pytest -q --timeout 0 tests/ipp/test_fuzz.py
+
+bench-ipp: setup        ## jobs accepted a second by the front end beside cupsd and ippeveprinter
+	$(PY) -m tests.benchmarks.bench_ipp
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

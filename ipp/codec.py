@@ -310,6 +310,8 @@ class _Reader:
         if tag == Tag.BEGIN_COLLECTION:
             if depth == 0:
                 raise MessageError(f"collections nested deeper than {MAX_DEPTH}")
+            if content:
+                raise MessageError("a collection begins with a value of its own, which it must not have")
             return Value(tag, self._members(depth - 1))
         return Value(tag, _decode_content(tag, content))
 
@@ -319,6 +321,8 @@ class _Reader:
             tag, name, content = self.field()
             if name:
                 raise MessageError("a collection's member has a name outside its member-name field")
+            if tag == Tag.END_COLLECTION and content:
+                raise MessageError("a collection ends with a value of its own, which it must not have")
             if tag == Tag.END_COLLECTION:
                 return tuple(Attribute(member, tuple(values)) for member, values in members)
             if tag == Tag.MEMBER_NAME:

@@ -49,8 +49,13 @@ class Dispatch:
                     continue
                 profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
                 alike: Counter[tuple[int, PrintSize]] = Counter()
+                # In their order: a sheet waits for those before it that are still being drawn.
+                planned = self._store.sheets.by("ticket_state", (ticket.id, SheetState.PLANNED.value))
+                first_undrawn = next((sheet.id for sheet in planned if sheet.prints), None)
                 for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
                     profile = profiles[sheet.profile_id]
+                    if first_undrawn is not None and sheet.id > first_undrawn:
+                        break
                     if sheet.prints and not sheet.hold and alike[sheet.profile_id, sheet.size] < most:
                         alike[sheet.profile_id, sheet.size] += 1
                         waiting.append(

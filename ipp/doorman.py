@@ -16,7 +16,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from ipp.served import Asker
+from ipp.served import Asker, shown
 from store.queues import OperatorAccess, PrintQueue, QueueAccess
 from store.tables import Store
 
@@ -97,7 +97,7 @@ class Doorman:
             claimed: requesting-user-name.
             host: the address.
         """
-        login = _basic(authorization)
+        login, claimed = _basic(authorization), shown(claimed)
         everybody = queue.operators is OperatorAccess.EVERYBODY
         if login is not None and not self._has_guessed(host):
             user, password = login

@@ -22,7 +22,7 @@ from ipp.queue_attributes import (
     state_of,
     unsupported,
 )
-from ipp.served import Asker, Queue, Received, Refusal, ServedDocument, ServedJob
+from ipp.served import Asker, Queue, Received, Refusal, ServedDocument, ServedJob, shown
 from store import progress, queue_jobs
 from store.queues import PrintQueue, QueueDocument, QueueJob
 from store.records import Printer, Ticket
@@ -113,7 +113,7 @@ class PoolQueue(Queue):
         if wrong:
             raise Refusal(Status.ATTRIBUTES_NOT_SETTABLE, f"{wrong[0].name} cannot be set", wrong)
         names = {"printer-info": "name", "printer-location": "location", "printer-message-from-operator": "message"}
-        fields = {names[item.name]: changes.text(item.name) for item in changes.attributes}
+        fields = {names[item.name]: shown(changes.text(item.name), 1000) for item in changes.attributes}
         if any(len(text) > 127 for text in fields.values()) or fields.get("name") == "":
             raise Refusal(
                 Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, "write 1 to 127 characters", list(changes.attributes)
@@ -247,7 +247,7 @@ class PoolQueue(Queue):
 
     def set_job(self, job: ServedJob, changes: Group) -> None:
         """See Queue."""
-        new_name = changes.text("job-name")
+        new_name = shown(changes.text("job-name"))
         # RFC 3380 §4.2: the tag delete-attribute takes one away.
         named = [item for item in changes.attributes if item.name != "job-name"]
         added = [item for item in named if item.values[0].tag != codec.Tag.DELETE_ATTRIBUTE]
@@ -377,7 +377,7 @@ class PoolQueue(Queue):
             wrong = [item for item in arguments.attributes if item.name not in settable | known]
             if wrong:
                 raise Refusal(Status.ATTRIBUTES_NOT_SETTABLE, f"{wrong[0].name} cannot be set", wrong)
-            document = document.with_(name=arguments.text("document-name")[:255])
+            document = document.with_(name=shown(arguments.text("document-name")))
         changed = (*job.documents[: number - 1], document, *job.documents[number:])
         job = job.with_(documents=changed)
         self._store.queue_jobs.put(job)
@@ -402,8 +402,8 @@ def _now() -> datetime:
 def _fields(name: str, asker: Asker, ticket: Group) -> dict[str, Any]:
     priority = ticket.number("job-priority")
     return {
-        "name": name[:255],
-        "user": asker.user[:255],
+        "name": shown(name),
+        "user": shown(asker.user),
         "host": asker.host,
         "attributes": _encoded(ticket),
         "priority": priority if priority is not None and 1 <= priority <= 100 else 50,
@@ -413,7 +413,7 @@ def _fields(name: str, asker: Asker, ticket: Group) -> dict[str, Any]:
 
 def _kept(document: Received) -> QueueDocument:
     return QueueDocument(
-        token=document.path.name, format=document.format, name=document.name[:255], size=document.size, at=_now()
+        token=document.path.name, format=document.format, name=shown(document.name), size=document.size, at=_now()
     )
 
 

@@ -131,8 +131,8 @@ def template(view: View) -> list[Attribute]:
         attribute("number-up-supported", *NUMBERS_UP),
         no_value("orientation-requested-default", Tag.NO_VALUE),
         attribute("orientation-requested-supported", 3, 4, 5, 6, 7),
-        attribute("output-bin-default", "face-up"),
-        attribute("output-bin-supported", "face-up"),
+        attribute("output-bin-default", "face-down"),
+        attribute("output-bin-supported", "face-down"),  # with face-up CUPS sends the last page first
         attribute("overrides-supported", *_OVERRIDES),
         attribute("page-ranges-supported", True),
         attribute("print-color-mode-default", "auto"),

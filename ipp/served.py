@@ -75,6 +75,12 @@ class Received:
     name: str = ""
 
 
+def shown(text: str, most: int = 255) -> str:
+    """A text from outside as people may see it: what is no UTF-8 or does not print is replaced."""
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in readable)[:most]
+
+
 class Refusal(Exception):
     """An answer other than successful-ok; a queue may raise it from any of its methods."""
 

@@ -47,7 +47,7 @@ RUNS = (
         "pwg-raster-samples-300dpi/srgb-8/color.jpg-4x6-srgb-8-300dpi.pwg", 500,
     ),
 )  # fmt: skip
-LIMIT_S = 900
+LIMIT_S = 240
 
 
 @dataclass
@@ -145,9 +145,9 @@ def box(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def ippeveprinter(folder: Path, network: Network) -> Iterator[str]:
+def ippeveprinter(folder: Path, network: Network, seconds: float = 0.05) -> Iterator[str]:
     formats = "application/pdf,image/jpeg,image/pwg-raster,image/urf"
-    eve = EvePrinter(folder, network.bus, "Eve", seconds=0.05, formats=formats)
+    eve = EvePrinter(folder, network.bus, "Eve", seconds=seconds, formats=formats)
     try:
         yield eve.uri
     finally:
