@@ -64,6 +64,7 @@ class Incoming:
                 stopping.wait(0.05)
             else:
                 self._store.wait(version, 1.0)
+                stopping.wait(0.01)  # one look at the store is enough for several commits
 
     def _resume(self) -> None:
         """What was being converted when the box went down is begun again."""

@@ -217,6 +217,11 @@ class FrontEnd:
             known.is_busy = True
         try:
             return await self._answer(request, known.host if known else str(request.remote))
+        except OSError as error:  # the client went away: what it had sent is forgotten
+            log.info("front_end.broken_off", host=request.remote, error=repr(error))
+            response = web.Response(status=400)
+            response.force_close()
+            return response
         except (TooSlow, MessageError) as error:
             log.info("front_end.bad_request", host=request.remote, error=repr(error))
             status = 408 if isinstance(error, TooSlow) else 400
@@ -244,7 +249,10 @@ class FrontEnd:
         head = await body.head()
         operation = head.group(GroupTag.OPERATION)
         claimed = operation.text("requesting-user-name")
-        asker = await loop.run_in_executor(self._threads, self._doorman.known, queue, authorization, claimed, host)
+        if authorization:  # a password is checked in a thread: it takes its time
+            asker = await loop.run_in_executor(self._threads, self._doorman.known, queue, authorization, claimed, host)
+        else:
+            asker = self._doorman.known(queue, "", claimed, host)
         if asker is None:
             return web.Response(status=401, headers={"WWW-Authenticate": f'Basic realm="{queue.path}"'})
         scheme = "ipps" if is_tls else "ipp"

@@ -11,7 +11,7 @@ from ipp.codec import Attribute, Group, GroupTag, Tag
 from ipp.served import Asker, Queue, Refusal, ServedJob
 from ipp.syntax import SYNTAX
 
-BRIEF = ("job-uri", "job-id", "job-state", "job-state-reasons", "job-state-message", "number-of-intervening-jobs")
+BRIEF = ("job-uri", "job-id", "job-state", "job-state-reasons", "job-state-message")
 WHICH_JOBS = (
     "completed", "not-completed", "all", "aborted", "canceled", "pending", "pending-held", "processing",
     "processing-stopped", "proof-print",

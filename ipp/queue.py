@@ -158,10 +158,8 @@ class PoolQueue(Queue):
 
     def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received) -> ServedJob:
         """See Queue: one commit."""
-        with self._store.transaction():
-            job = queue_jobs.begin(self._store, self._queue, _fields(name, asker, ticket), _now())
-            holds = self._holds(ticket)
-            return self._served(queue_jobs.add_document(self._store, job.id, _kept(document), True, holds, _now()))
+        fields, kept = _fields(name, asker, ticket), _kept(document)
+        return self._served(queue_jobs.begin_whole(self._store, self._queue, fields, kept, self._holds(ticket), _now()))
 
     def close(self, job: ServedJob) -> None:
         """See Queue."""

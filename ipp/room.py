@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
+import uvloop
 
 from ipp.access import Access
 from ipp.browse import Browser, keep_found
@@ -51,7 +52,7 @@ class IppRoom:
         self._store, self._interfaces, self._discovers = store, interfaces, discovers
         self._unreachable_limit = unreachable_limit
         self._front_end = FrontEnd(store, front_end, self._identify_quietly) if front_end else None
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="ipp", daemon=True)
 

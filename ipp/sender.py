@@ -41,6 +41,7 @@ from store.tables import Store
 log = structlog.get_logger("sender")
 
 FOLLOW_EVERY_S = 0.7
+GATHER_S = 0.01  # while hundreds of jobs a second arrive, one look at the store is enough for several commits
 LATER_S = 1.5  # how long to leave a busy printer alone
 TAKE_BACK_AFTER_S = 10.0  # a stopped printer keeps what it has not begun for so long, when another could print it
 GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses the sheets it has not begun
@@ -86,6 +87,7 @@ class Sender:
                 log.error("sender.store", error=str(error))
                 await asyncio.sleep(5)
             await asyncio.to_thread(self._store.wait, version, 0.5)
+            await asyncio.sleep(GATHER_S)
 
     def loop(self, now: datetime) -> None:
         """Give drawn sheets to printers, and see that every open print job is being carried."""

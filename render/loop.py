@@ -35,6 +35,7 @@ from store.tables import Store
 
 log = structlog.get_logger("render")
 
+GATHER_S = 0.01  # one look at the store is enough for several commits
 CRASHED = (
     "the program that reads pictures was ended while it worked on this one: "
     "the file is damaged, takes too long or needs too much memory; save it again from the original"
@@ -101,6 +102,7 @@ class RenderLoop:
                 wait(self._running, timeout=0.2, return_when=FIRST_COMPLETED)
             elif not did_something:
                 self._store.wait(version, 1.0)
+                stopping.wait(GATHER_S)
         self._workers.stop()
         self._cluster.stop()
 

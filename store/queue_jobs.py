@@ -41,6 +41,28 @@ def begin(store: Store, queue: PrintQueue, fields: dict[str, Any], now: datetime
         return store.queue_jobs.add(QueueJob(queue_id=queue.id, state=QueueJobState.INCOMING, created_at=now, **fields))
 
 
+def begin_whole(
+    store: Store, queue: PrintQueue, fields: dict[str, Any], document: QueueDocument, hold: str, now: datetime
+) -> QueueJob:
+    """Keep a new job with its only document, in one step; see add_document()."""
+    with store.transaction():
+        job_id = store.queue_jobs.new_id()
+        state = QueueJobState.HELD if hold else QueueJobState.PENDING
+        job = QueueJob(
+            id=job_id,
+            queue_id=queue.id,
+            state=state,
+            reason=hold,
+            documents=(document,),
+            position=float(job_id),
+            created_at=now,
+            **fields,
+        )
+        store.queue_jobs.put(job)
+    log.info("queue_job.taken", id=job_id, queue=queue.path, state=state.value, bytes=document.size)
+    return job
+
+
 def add_document(
     store: Store, job_id: int, document: QueueDocument, is_last: bool, hold: str, now: datetime
 ) -> QueueJob:

@@ -101,9 +101,13 @@ class Shelf(Generic[M]):
         """How many an index has under a key, without reading them."""
         return self._storage.count_of(self._name, index, key)
 
+    def new_id(self) -> int:
+        """An id for a new thing, that no other gets."""
+        return self._storage.reserve_id(self._name)
+
     def add(self, thing: M) -> M:
         """Keep a new thing; returned with its id. A thing that already has an id keeps it."""
-        doc_id = thing.id or self._storage.reserve_id(self._name)
+        doc_id = thing.id or self.new_id()
         with self._storage.transaction():
             if self._storage.document(self._name, doc_id) is not None:
                 raise Conflict(f"there already is a {self._model.__name__} with id {doc_id}")

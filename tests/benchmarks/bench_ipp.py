@@ -37,7 +37,7 @@ _numbers = itertools.count(1)
 
 def document() -> bytes:
     """A JPEG of 100,000 bytes."""
-    photo = sample_photo(1, 420, 630)
+    photo = sample_photo(1, 340, 510)
     assert len(photo) < SIZE, len(photo)
     return photo + bytes(SIZE - len(photo))
 
