@@ -10,7 +10,8 @@ import structlog
 
 from store.archive import ArchivedTicket
 from store.errors import StoreError
-from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS
+from store.pushed import RecordKind
+from store.states import ENDED_QUEUE_JOBS, ENDED_TICKETS, OPEN_PRINT_JOBS
 from store.tables import Store
 
 log = structlog.get_logger("housekeeping")
@@ -51,7 +52,9 @@ class Housekeeper:
             pass
         for month in self._store.archive.expire(now - self._retention.archive):
             log.info("archive.expired", month=month)
-        self._forget_records(now - self._retention.records)
+        self._forget_queue_jobs(now - self._retention.tickets)
+        self._delete_queued(now - UPLOAD_GRACE)
+        self._forget_records(now - self._retention.records, now - self._retention.tickets)
         self._forget_changes(now - self._retention.records)
         self._delete_pictures(now - UPLOAD_GRACE)
         self._forget_downloads(now - DOWNLOADS_REMEMBERED)
@@ -99,9 +102,29 @@ class Housekeeper:
             job.state in OPEN_PRINT_JOBS for sheet in sheets for job in self._store.print_jobs.by("sheet", sheet.id)
         )
 
-    def _forget_records(self, before: datetime) -> None:
+    def _forget_queue_jobs(self, before: datetime) -> None:
+        for state in ENDED_QUEUE_JOBS:
+            for job in self._store.queue_jobs.by("state", state.value):
+                if (job.completed_at or job.created_at) < before:
+                    with self._store.transaction():
+                        self._store.queue_jobs.remove(job.id)
+
+    def _delete_queued(self, ended_before: datetime) -> None:
+        """Documents of print queues: those of jobs that ended a while ago, and those that never became a job."""
+        needed = {
+            document.token
+            for job in self._store.queue_jobs.all()
+            if job.completed_at is None or job.completed_at >= ended_before
+            for document in job.documents
+        }
+        for path in self._store.folder.queued.iterdir():
+            if path.name not in needed and path.stat().st_mtime < ended_before.timestamp():
+                path.unlink()
+
+    def _forget_records(self, before: datetime, print_jobs_before: datetime) -> None:
         for record in self._store.records.all():
-            if record.changed_at < before:
+            is_print_job = record.kind is RecordKind.PRINT_JOB  # its pages are of no use without its ticket
+            if record.changed_at < (print_jobs_before if is_print_job else before):
                 with self._store.transaction():
                     if not self._store.tickets.by("record", record.id):
                         self._store.records.remove(record.id)

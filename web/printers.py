@@ -229,13 +229,10 @@ def remove_pool(pool_id: int) -> AnyResponse | tuple[str, int]:
     """Take a pool away, unless a profile prints on it."""
     store = services().store
     pool = store.printer_pools.get(pool_id)
-    users = [profile.name for profile in store.render_profiles.all() if profile.pool_id == pool_id]
-    queues = [queue.name for queue in store.print_queues.all() if queue.pool_id == pool_id]
-    if queues:
-        error = f"The print queues {', '.join(queues)} print on this pool. Remove them, or choose another pool in them."
-        return _pool_form(dict(pool), {"": error}, pool), 409
+    users = [f"render profile {one.name}" for one in store.render_profiles.all() if one.pool_id == pool_id]
+    users += [f"print queue {one.name}" for one in store.print_queues.all() if one.pool_id == pool_id]
     if users:
-        error = f"The render profiles {', '.join(users)} print on this pool. Choose another pool in them first."
+        error = f"These print on this pool: {', '.join(users)}. Choose another pool in them, or remove them, first."
         return _pool_form(dict(pool), {"": error}, pool), 409
     with store.transaction():
         store.printer_pools.remove(pool_id)

@@ -22,7 +22,7 @@ from render.errors import PictureMissing
 from render.sources import locate
 from store import intake, outbox
 from store.folder import DataFolder
-from store.pushed import RecordPush
+from store.pushed import RecordKind, RecordPush
 from store.records import DesktopClient
 from web import services
 from web.errors import Problem, problems_of
@@ -91,6 +91,15 @@ def _push(raw: Any, prefix: str) -> dict[str, Any]:
     except ValidationError as error:
         return {**answer, "answer": "rejected", "errors": problems_of(error, prefix)}
     missing = list(_missing_images(record, prefix))
+    if record.kind is RecordKind.PRINT_JOB:
+        kinds = "session, invoice or order"
+        problem = {
+            "code": "invalid",
+            "message": "print jobs come to print queues, not from desktops",
+            "field": f"{prefix}kind",
+            "hint": f"send {kinds}",
+        }
+        return {**answer, "answer": "rejected", "errors": [problem]}
     if missing:
         return {**answer, "answer": "rejected", "errors": missing}
     return intake.accept(services().store, record, datetime.now(UTC)).model_dump(mode="json")

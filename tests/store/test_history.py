@@ -196,3 +196,29 @@ def test_download_links_and_unused_assets_expire_but_not_what_is_needed(studio: 
     keeper.loop(NOW)
     assert studio.downloads.all() == [kept]
     assert {path.name for path in studio.folder.assets.iterdir()} == {listed, used, frozen}
+
+
+def test_jobs_of_print_queues_age_and_their_documents_before_them(store: Store) -> None:
+    from store import queue_jobs
+    from store.queue_setup import offer
+    from store.queues import QueueDocument
+    from store.records import PrinterPool
+
+    queue = offer(store, "Lab", NOW, pool_id=store.printer_pools.add(PrinterPool(name="Lab")).id)
+    for token in ("done", "open", "orphan"):
+        path = store.folder.queued / token
+        path.write_bytes(b"x")
+        os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+        if token != "orphan":
+            document = QueueDocument(token=token, format="image/jpeg", size=1, at=NOW)
+            fields = {"name": token, "user": "kim"}
+            job = queue_jobs.begin_whole(store, queue, fields, document, "", NOW)
+            if token == "done":
+                with store.transaction():
+                    queue_jobs.move(store, job, "cancel", NOW)
+    keeper = Housekeeper(store, RETENTION)
+    keeper.loop(NOW + 2 * DAY)
+    assert [path.name for path in store.folder.queued.iterdir()] == ["open"]  # the other can be sent again
+    assert len(store.queue_jobs) == 2
+    keeper.loop(NOW + 31 * DAY)
+    assert [job.name for job in store.queue_jobs.all()] == ["open"]

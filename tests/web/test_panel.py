@@ -486,3 +486,40 @@ def test_a_sheet_of_the_archive_is_printed_again_from_its_recipe(panel: FlaskCli
     assert "archived ticket 1" in panel.get("/tickets/2").data.decode()
     wrong = {"copies": "1", "reason": "lost"}
     assert panel.post(f"/history/{month}/1/sheets/99/reprint", data=wrong).status_code == 404
+
+
+def test_a_new_pool_is_a_print_queue_at_once_and_queues_are_changed_held_and_removed(
+    panel: FlaskClient, store: Store
+) -> None:
+    from store import queue_jobs
+    from store.queues import QueueDocument
+
+    panel.post("/printers/pools/new", data={"name": "Lab", "allocation_method": "round robin"})
+    (queue,) = store.print_queues.all()
+    assert (queue.name, queue.path, queue.access.value) == ("Lab", "lab", "open")
+    assert "/ipp/print/lab" in panel.get("/queues/").data.decode()
+    form = {"name": "Lab, upstairs", "target": "pool:1", "access": "password", "operators": "nobody"}
+    wrong = panel.post("/queues/1", data=form)
+    assert wrong.status_code == 422 and "user and the password" in wrong.data.decode()
+    assert panel.post("/queues/1", data={**form, "username": "lab", "password": "lustre"}).status_code == 302
+    changed = store.print_queues.get(1)
+    assert (changed.path, changed.username) == ("lab", "lab") and changed.password_hash.startswith("$argon2")
+    assert panel.post("/queues/1", data={**form, "username": "lab", "holds_new_jobs": "on"}).status_code == 302
+    assert store.print_queues.get(1).password_hash == changed.password_hash  # an empty field keeps it
+    document = QueueDocument(token="t", format="image/jpeg", size=1, at=NOW)
+    queue_jobs.begin_whole(store, changed, {"name": "album", "user": "kim"}, document, "held", NOW)
+    page = panel.get("/queues/1").data.decode()
+    assert "album" in page and "kim" in page
+    assert (
+        panel.post("/queues/1/remove").status_code == 409 and panel.post("/printers/pools/1/remove").status_code == 409
+    )
+    panel.post("/queues/jobs/1/release")
+    assert store.queue_jobs.get(1).state == "pending"
+    assert panel.post("/queues/jobs/1/release").status_code == 409
+    panel.post("/queues/1/pause")
+    assert store.print_queues.get(1).is_paused and "paused" in panel.get("/queues/").data.decode()
+    panel.post("/queues/jobs/1/cancel")
+    assert panel.post("/queues/1/remove").status_code == 302 and len(store.print_queues) == 0
+    twice = [panel.post("/queues/new", data={**form, "access": "open"}) for _ in range(2)]
+    assert [answer.status_code for answer in twice] == [302, 302]
+    assert [one.path for one in store.print_queues.all()] == ["lab-upstairs", "lab-upstairs-2"]
