@@ -294,6 +294,8 @@ def test_pools_printers_and_what_they_allow(panel: FlaskClient, store: Store) ->
     store.render_profiles.add(RenderProfile(name="On the pool", pool_id=1))
     assert b"On the pool" in panel.post("/printers/pools/1/remove").data
     store.render_profiles.remove(1)
+    assert b"print queue Lab" in panel.post("/printers/pools/1/remove").data
+    panel.post("/queues/1/remove")
     panel.post("/printers/pools/1/remove")
     assert store.printers.get(1).pool_id is None
 
