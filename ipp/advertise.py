@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 
+import ifaddr
 import structlog
 from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
@@ -25,10 +26,8 @@ def addresses(interfaces: Sequence[str]) -> tuple[str, ...]:
     """The IPv4 addresses under which others find this box: those of the settings, or all that it has."""
     if interfaces:
         return tuple(interfaces)
-    from zeroconf._utils.net import get_all_addresses
-
-    found = [one for one in get_all_addresses() if not one.startswith("127.")]
-    return tuple(sorted(found)) or ("127.0.0.1",)
+    own = {ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)}
+    return tuple(sorted(one for one in own if not one.startswith("127."))) or ("127.0.0.1",)
 
 
 def texts(queue: PrintQueue, address: str, panel_port: int, has_tls: bool) -> dict[str, str]:

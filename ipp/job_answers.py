@@ -40,8 +40,8 @@ def up_time_s(queue: Queue, moment: datetime | None = None) -> int:
     return max(1, int(((moment or datetime.now(UTC)) - queue.started_at).total_seconds()) + 1)
 
 
-def listed(queue: Queue, operation: Group, asker: Asker) -> tuple[list[ServedJob], bool]:
-    """The jobs that Get-Jobs asks for (RFC 8011 §4.2.6, PWG 5100.11), and whether a limit cut some off.
+def listed(queue: Queue, operation: Group, asker: Asker) -> list[ServedJob]:
+    """The jobs that Get-Jobs asks for (RFC 8011 §4.2.6, PWG 5100.11).
 
     Raises:
         Refusal: it asks for what there is not.
@@ -71,8 +71,7 @@ def listed(queue: Queue, operation: Group, asker: Asker) -> tuple[list[ServedJob
     limit = operation.number("limit")
     if first < 1 or (limit is not None and limit < 1):
         raise Refusal(Status.BAD_REQUEST, "first-index and limit count from 1")
-    cut = jobs[first - 1 :][: limit or None]
-    return cut, len(cut) < len(jobs)
+    return jobs[first - 1 :][: limit or None]
 
 
 def _is_wanted(job: ServedJob, which: str) -> bool:

@@ -145,28 +145,33 @@ class PoolQueue(Queue):
             raise Refusal(Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, "there is no such paper in this pool", [paper])
         return ignored
 
-    def create(self, name: str, asker: Asker, ticket: Group) -> ServedJob:
+    def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:
         """See Queue."""
-        return self._served(queue_jobs.begin(self._store, self._queue, _fields(name, asker, ticket), _now()))
+        fields = _fields(name, asker, ticket, pin)
+        return self._served(queue_jobs.begin(self._store, self._queue, fields, _now()))
 
     def submit(self, job: ServedJob, document: Received, is_last: bool) -> None:
         """See Queue."""
         if len(job.documents) >= MAX_DOCUMENTS:
             raise Refusal(Status.NOT_POSSIBLE, f"a job has {MAX_DOCUMENTS} documents at most: begin another job")
-        kept, holds = _kept(document), self._holds(job.ticket)
+        kept, holds = _kept(document), self._holds(job.ticket, self._store.queue_jobs.get(job.id).pin_hash)
         queue_jobs.add_document(self._store, job.id, kept, is_last, holds, _now())
 
-    def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received) -> ServedJob:
+    def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received, pin: str = "") -> ServedJob:
         """See Queue: one commit."""
-        fields, kept = _fields(name, asker, ticket), _kept(document)
-        return self._served(queue_jobs.begin_whole(self._store, self._queue, fields, kept, self._holds(ticket), _now()))
+        fields, kept = _fields(name, asker, ticket, pin), _kept(document)
+        hold = self._holds(ticket, pin)
+        return self._served(queue_jobs.begin_whole(self._store, self._queue, fields, kept, hold, _now()))
 
     def close(self, job: ServedJob) -> None:
         """See Queue."""
-        queue_jobs.close(self._store, self._store.queue_jobs.get(job.id), self._holds(job.ticket), _now())
+        known = self._store.queue_jobs.get(job.id)
+        queue_jobs.close(self._store, known, self._holds(job.ticket, known.pin_hash), _now())
 
-    def _holds(self, ticket: Group) -> str:
+    def _holds(self, ticket: Group, pin: str) -> str:
         """Why a job is held as soon as it is whole; '' when it is not."""
+        if pin:
+            return "held for its PIN: type it on the panel's page /release"
         if self._queue.holds_new_jobs:
             return _HELD_WITH_ALL
         return "held as its sender wished: release it" if ticket.text("job-hold-until") == "indefinite" else ""
@@ -397,7 +402,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _fields(name: str, asker: Asker, ticket: Group) -> dict[str, Any]:
+def _fields(name: str, asker: Asker, ticket: Group, pin: str) -> dict[str, Any]:
     priority = ticket.number("job-priority")
     return {
         "name": shown(name),
@@ -405,6 +410,7 @@ def _fields(name: str, asker: Asker, ticket: Group) -> dict[str, Any]:
         "host": asker.host,
         "attributes": _encoded(ticket),
         "priority": priority if priority is not None and 1 <= priority <= 100 else 50,
+        "pin_hash": queue_jobs.hash_pin(pin) if pin else "",
         "is_proof": ticket.attribute("proof-print") is not None,
     }
 

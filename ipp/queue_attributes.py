@@ -221,6 +221,8 @@ def description(view: View) -> list[Attribute]:
         attribute("job-settable-attributes-supported", "job-name", *_CREATION),
         attribute("printer-settable-attributes-supported", *SETTABLE_PRINTER),
         attribute("job-ids-supported", True),
+        attribute("job-password-supported", 64),
+        attribute("job-password-encryption-supported", "none"),
         attribute("job-impressions-supported", Range(0, 1_000_000)),
         attribute("job-k-octets-supported", Range(0, 2**31 - 1)),
         attribute("job-media-sheets-supported", Range(0, 1_000_000)),

@@ -111,17 +111,17 @@ class Queue:
         """
         raise NotImplementedError
 
-    def create(self, name: str, asker: Asker, ticket: Group) -> ServedJob:
-        """Begin a job that has no document yet."""
+    def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:
+        """Begin a job that has no document yet; one with a PIN is held until somebody types it."""
         raise NotImplementedError
 
     def submit(self, job: ServedJob, document: Received, is_last: bool) -> None:
         """Take over a whole document; kept safe when this returns."""
         raise NotImplementedError
 
-    def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received) -> ServedJob:
+    def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received, pin: str = "") -> ServedJob:
         """Begin a job with its only document."""
-        job = self.create(name, asker, ticket)
+        job = self.create(name, asker, ticket, pin)
         self.submit(job, document, True)
         return job
 

@@ -11,8 +11,8 @@ _NAMES: dict[Tag, str] = {
     Tag.INTEGER: """
         copies copies-default document-number first-index impressions impressions-completed ippget-event-life
         job-cancel-after job-cancel-after-default job-id job-ids job-impressions job-impressions-completed
-        job-k-octets job-k-octets-processed job-media-sheets job-media-sheets-completed job-printer-up-time
-        job-priority job-priority-default job-priority-supported k-octets k-octets-processed
+        job-k-octets job-k-octets-processed job-media-sheets job-media-sheets-completed job-password-supported
+        job-printer-up-time job-priority job-priority-default job-priority-supported k-octets k-octets-processed
         last-document-number limit media-bottom-margin media-bottom-margin-supported media-left-margin
         media-left-margin-supported media-right-margin media-right-margin-supported media-sheets
         media-sheets-completed media-top-margin media-top-margin-supported multiple-operation-time-out
@@ -76,7 +76,7 @@ _NAMES: dict[Tag, str] = {
         feed-orientation-default feed-orientation-supported identify-actions identify-actions-default
         identify-actions-supported ipp-features-supported ipp-versions-supported job-creation-attributes
         job-creation-attributes-supported job-history-attributes-supported job-hold-until job-hold-until-default
-        job-hold-until-supported job-password-encryption-supported job-retain-until
+        job-hold-until-supported job-password-encryption job-password-encryption-supported job-retain-until
         job-settable-attributes-supported job-sheets job-sheets-default job-sheets-supported
         job-spooling-supported job-state-reasons media media-back-coating media-col-supported media-default
         media-key media-ready media-size-name media-source media-source-supported media-supported media-tooth

@@ -159,7 +159,7 @@ class VirtualPrinter(Queue):
 
         return [item for item in ticket.attributes if item.name in self.levers.ignored]
 
-    def create(self, name: str, asker: Asker, ticket: Group) -> ServedJob:
+    def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:  # noqa: ARG002
         """See Queue."""
         job = ServedJob(len(self._jobs) + 1, name, asker.user, ticket)
         self._jobs[job.id] = job

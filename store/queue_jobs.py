@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +36,20 @@ def move(store: Store, job: QueueJob, event: str, now: datetime, **changes: Any)
     store.queue_jobs.put(moved)
     log.info("queue_job.moved", id=job.id, **{"from": job.state.value}, to=state.value, reason=moved.reason)
     return moved
+
+
+def hash_pin(pin: str, salt: str = "") -> str:
+    """A PIN as it is kept: scrypt, with a salt of its own in front."""
+    salt = salt or secrets.token_hex(8)
+    return f"{salt}:{hashlib.scrypt(pin.encode(), salt=salt.encode(), n=2**12, r=8, p=1).hex()}"
+
+
+def release_by_pin(store: Store, pin: str, now: datetime) -> list[QueueJob]:
+    """Release every job that waits for this PIN; returns them."""
+    with store.transaction():
+        waiting = [job for job in store.queue_jobs.by("state", QueueJobState.HELD.value) if job.pin_hash]
+        right = [job for job in waiting if hmac.compare_digest(hash_pin(pin, job.pin_hash[:16]), job.pin_hash)]
+        return [move(store, job, "release", now) for job in right]
 
 
 def begin(store: Store, queue: PrintQueue, fields: dict[str, Any], now: datetime) -> QueueJob:

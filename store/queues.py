@@ -90,6 +90,7 @@ class QueueJob(Stored):
     documents: tuple[QueueDocument, ...] = ()
     state: QueueJobState
     reason: str = ""  # why it stands where it stands, for people
+    pin_hash: str = ""  # salt and digest; whoever types the PIN releases it
     is_proof: bool = False  # one copy first; the others when it is released
     priority: int = Field(50, ge=1, le=100)
     position: float = 0  # among those of its priority; smaller ones first

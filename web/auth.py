@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import threading
 import time
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
@@ -12,6 +13,7 @@ from argon2.exceptions import VerificationError
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from store import queue_jobs
 from store.records import Person
 from web import downloads, services
 from web.errors import Problem
@@ -28,7 +30,7 @@ _wrong_tries_lock = threading.Lock()
 # Checking a password takes some 50 MB for a moment; a crowd of guesses must not take a gigabyte.
 _one_at_a_time = threading.Semaphore(2)
 
-_OPEN = ("auth.login", "auth.first_run", "static", *downloads.OPEN)
+_OPEN = ("auth.login", "auth.first_run", "auth.release", "static", *downloads.OPEN)
 
 
 def hash_password(password: str) -> str:
@@ -151,6 +153,20 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
             raise Problem(409, "conflict", "somebody else has just made the first administrator: log in instead")
         person = store.people.add(Person(name=name, password_hash=hash_password(password)))
     return _log_in(person)
+
+
+@pages.route("/release", methods=["GET", "POST"])
+def release() -> str | tuple[str, int]:
+    """Whoever sent a job with a PIN types it here, on the tablet beside the printers: no login is needed."""
+    if request.method == "GET":
+        return render_template("release.html", released=[], error="")
+    address = request.remote_addr or "?"
+    _count_wrong(address, is_wrong=False)
+    released = queue_jobs.release_by_pin(services().store, request.form.get("pin", "").strip(), datetime.now(UTC))
+    if not released:
+        _count_wrong(address, is_wrong=True)
+        return render_template("release.html", released=[], error="No job waits for this PIN. Try again."), 422
+    return render_template("release.html", released=released, error="")
 
 
 @pages.post("/logout")

@@ -16,7 +16,7 @@ from ipp.codec import Attribute, Group, GroupTag, Message, Range, Tag, Value
 from ipp.queue import PoolQueue, new_token, order_of
 from ipp.queue_attributes import OPERATIONS
 from ipp.served import Asker, Received
-from ipp.server import _HANDLERS, respond
+from ipp.server import HANDLERS, respond
 from ipp.subscriptions import Subscriptions, job_events, seen
 from store import progress, queue_jobs
 from store.queue_setup import offer
@@ -114,7 +114,7 @@ def status(answer: Message) -> Status:
 
 
 def test_everything_that_is_offered_is_there(client: Client) -> None:
-    assert set(OPERATIONS) <= set(_HANDLERS)
+    assert set(OPERATIONS) <= set(HANDLERS)
     assert status(client.ask(Operation.PRINT_URI)) is Status.OPERATION_NOT_SUPPORTED
     assert status(client.ask(0x3FFF)) is Status.OPERATION_NOT_SUPPORTED
 
@@ -593,3 +593,15 @@ def test_what_is_too_long_or_twice_is_refused(client: Client) -> None:
     twice = client.ask(Operation.VALIDATE_JOB, attribute("job-name", "a"), attribute("job-name", "b"))
     assert status(twice) is Status.BAD_REQUEST
     assert Path(client.store.folder.queued).is_dir()
+
+
+def test_a_job_with_a_pin_waits_for_it(client: Client) -> None:
+    pin = Attribute("job-password", (Value(Tag.OCTET_STRING, b"4711"),))
+    taken = client.ask(Operation.PRINT_JOB, pin, document=JPEG)
+    assert status(taken) is Status.OK and client.job(1).state is QueueJobState.HELD
+    assert client.told(1).attribute("job-password") is None and "4711" not in client.job(1).pin_hash
+    assert queue_jobs.release_by_pin(client.store, "0000", NOW) == []
+    assert [job.id for job in queue_jobs.release_by_pin(client.store, "4711", NOW)] == [1]
+    assert client.job(1).state is QueueJobState.PENDING
+    secret = client.ask(Operation.PRINT_JOB, pin, attribute("job-password-encryption", "sha2-256"), document=JPEG)
+    assert status(secret) is Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED

@@ -525,3 +525,23 @@ def test_a_new_pool_is_a_print_queue_at_once_and_queues_are_changed_held_and_rem
     twice = [panel.post("/queues/new", data={**form, "access": "open"}) for _ in range(2)]
     assert [answer.status_code for answer in twice] == [302, 302]
     assert [one.path for one in store.print_queues.all()] == ["lab-upstairs", "lab-upstairs-2"]
+
+
+def test_whoever_knows_the_pin_releases_the_job_without_logging_in(app: Flask, store: Store) -> None:
+    from store import queue_jobs
+    from store.queue_setup import offer
+    from store.queues import QueueDocument
+
+    store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
+    queue = offer(store, "Lab", NOW, pool_id=store.printer_pools.add(PrinterPool(name="Lab")).id)
+    document = QueueDocument(token="t", format="image/jpeg", size=1, at=NOW)
+    fields = {"name": "album", "user": "kim", "pin_hash": queue_jobs.hash_pin("4711")}
+    queue_jobs.begin_whole(store, queue, fields, document, "held for its PIN", NOW)
+    stranger = app.test_client()
+    wrong = stranger.post("/release", data={"pin": "1"})
+    assert wrong.status_code == 422 and "No job waits for this PIN" in wrong.data.decode()
+    assert "album" in stranger.post("/release", data={"pin": "4711"}).data.decode()
+    assert store.queue_jobs.get(1).state == "pending"
+    for _ in range(6):
+        last = stranger.post("/release", data={"pin": "2"})
+    assert last.status_code == 429
