@@ -94,7 +94,9 @@ def _pages(task: TakeApart, document: int, path: Path, document_format: str) -> 
             try:
                 for page, one in enumerate(raster_reader.pages(file), 1):
                     if task.ticket.wants(page):
-                        yield page, pages.raw_page(one.width_px, one.height_px, one.kind, one.pixels), one.dpi
+                        finer = max(1, one.dpi // task.dpi)  # than the paper can show
+                        image = pages.raw_page(one.width_px, one.height_px, one.kind, one.pixels, finer)
+                        yield page, image, one.dpi // finer
             except raster_reader.RasterDamaged as error:
                 raise PictureUnreadable(f"the raster document is damaged: {error}") from error
 

@@ -68,7 +68,7 @@ def pdf_pages(
             yield number, image
 
 
-def raw_page(width: int, height: int, kind: str, pixels: bytes) -> Image.Image:
+def raw_page(width: int, height: int, kind: str, pixels: bytes, finer: int = 1) -> Image.Image:
     """Raster pixels as a picture.
 
     Args:
@@ -76,7 +76,17 @@ def raw_page(width: int, height: int, kind: str, pixels: bytes) -> Image.Image:
         height: in pixels.
         kind: pwg-raster-document-type.
         pixels: rows from the top.
+        finer: so many pixels along an edge are averaged to one.
     """
+    image = _raw(width, height, kind, pixels)
+    if finer > 1:
+        image = image.reduce(finer)
+    if kind == "adobe-rgb_8":
+        image.info["icc_profile"] = adobe_rgb_profile()
+    return image
+
+
+def _raw(width: int, height: int, kind: str, pixels: bytes) -> Image.Image:
     if kind == "black_1":
         return ImageOps.invert(Image.frombytes("1", (width, height), pixels).convert("L"))
     if kind == "black_8":
@@ -84,11 +94,7 @@ def raw_page(width: int, height: int, kind: str, pixels: bytes) -> Image.Image:
     if kind == "srgb_16":  # the upper byte of each colour
         return Image.frombytes("RGB", (width, height), pixels[::2])
     image = Image.frombytes(_MODES[kind], (width, height), pixels)
-    if kind == "cmyk_8":
-        return image.convert("RGB")
-    if kind == "adobe-rgb_8":
-        image.info["icc_profile"] = adobe_rgb_profile()
-    return image
+    return image.convert("RGB") if kind == "cmyk_8" else image
 
 
 def photo_page(path: Path, max_pixels: int) -> Image.Image:

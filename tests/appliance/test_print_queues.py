@@ -368,6 +368,29 @@ def test_a_document_that_is_not_what_it_says_is_refused_and_a_damaged_one_ends_a
     room.wait_for_pages(1)
 
 
+def test_a_pdf_that_unpacks_to_gigabytes_harms_nobody(room: PrintRoom) -> None:
+    side = 60_000  # a picture of 3.6 gigabytes in six kilobytes
+    packer = zlib.compressobj(9)
+    packed = zlib.compress(b"".join([*(packer.compress(bytes(side)) for _ in range(side)), packer.flush()]), 9)
+    head = f"/Subtype/Image/Width {side}/Height {side}/ColorSpace/DeviceGray/BitsPerComponent 8".encode()
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 288 432]/Contents 4 0 R/Resources<</XObject<</I 5 0 R>>>>>>",
+        b"<</Length 30>>stream\nq 288 0 0 432 0 0 cm /I Do Q  \nendstream",
+        b"<</Type/XObject%s/Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n%s\nendstream"
+        % (head, len(packed), packed),
+    ]
+    document = b"%PDF-1.5\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (n, part) for n, part in enumerate(parts, 1))
+    document += b"trailer<</Size 6/Root 1 0 R>>\n%%EOF"
+    assert room.ask(room.request(Operation.PRINT_JOB, attribute("job-name", "bomb")) + document).code == Status.OK
+    assert room.ask(room.request(Operation.PRINT_JOB, attribute("job-name", "photo")) + photo()).code == Status.OK
+    until(lambda: ("photo", "COMPLETED") in room.jobs(), "the next one is printed", 60)
+    assert dict(room.jobs())["bomb"] in ("COMPLETED", "ABORTED")
+    status = Path(f"/proc/{room.box.worker_pid()}/status").read_text()
+    assert int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) < 400_000
+
+
 # -- nothing half, nothing lost -----------------------------------------------------------------------------------
 
 
