@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -124,3 +124,9 @@ class RecordPush(Model):
     def image(self, name: str) -> ImageRef:
         """The image of that name."""
         return next(image for image in self.images if image.name == name)
+
+
+class DesktopPush(RecordPush):
+    """What desktops may send: the kinds of records that they keep."""
+
+    kind: Literal["session", "invoice", "order"]  # type: ignore[assignment]  # words, for the messages sake

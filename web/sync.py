@@ -22,7 +22,7 @@ from render.errors import PictureMissing
 from render.sources import locate
 from store import intake, outbox
 from store.folder import DataFolder
-from store.pushed import RecordKind, RecordPush
+from store.pushed import DesktopPush, RecordPush
 from store.records import DesktopClient
 from web import services
 from web.errors import Problem, problems_of
@@ -87,19 +87,10 @@ def _push(raw: Any, prefix: str) -> dict[str, Any]:
         "number": raw.get("number") if isinstance(raw, dict) else None,
     }
     try:
-        record = RecordPush.model_validate(raw)
+        record = RecordPush.model_validate(dict(DesktopPush.model_validate(raw)))
     except ValidationError as error:
         return {**answer, "answer": "rejected", "errors": problems_of(error, prefix)}
     missing = list(_missing_images(record, prefix))
-    if record.kind is RecordKind.PRINT_JOB:
-        kinds = "session, invoice or order"
-        problem = {
-            "code": "invalid",
-            "message": "print jobs come to print queues, not from desktops",
-            "field": f"{prefix}kind",
-            "hint": f"send {kinds}",
-        }
-        return {**answer, "answer": "rejected", "errors": [problem]}
     if missing:
         return {**answer, "answer": "rejected", "errors": missing}
     return intake.accept(services().store, record, datetime.now(UTC)).model_dump(mode="json")

@@ -68,6 +68,7 @@ def test_one_bad_record_does_not_hold_back_the_batch(desktop: Desktop, store: St
 def test_print_jobs_are_not_pushed_by_desktops(desktop: Desktop, store: Store) -> None:
     (result,) = desktop.post("/statuses", {"records": [{**record(store), "kind": "print job"}]}).get_json()["results"]
     assert result["answer"] == "rejected" and result["errors"][0]["field"] == "records[0].kind"
+    assert "'session', 'invoice' or 'order'" in result["errors"][0]["message"]
 
 
 def test_a_picture_that_is_not_there_is_named_with_what_to_do(desktop: Desktop, store: Store) -> None:
