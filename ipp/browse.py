@@ -89,6 +89,8 @@ def found_in(info: AsyncServiceInfo) -> Found | None:
 
 def keep_found(store: Store, found: Found) -> None:
     """Put a found printer into the store: a new one as it is, a known one with its new address."""
+    if any(queue.uuid == found.uuid for queue in store.print_queues.all()):
+        return  # one of the box's own print queues: it must not print to itself
     with store.transaction():
         known = store.printers.by("uuid", found.uuid)
         if not known:

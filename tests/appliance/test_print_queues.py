@@ -259,15 +259,19 @@ def test_computers_find_the_queues_by_themselves(
         return done.stdout.splitlines()
 
     until(lambda: len(found("_ipp._tcp")) >= 2, "the queues are announced", 40)
-    (lab,) = [line for line in found("_ipp._tcp") if line.startswith("Lab ")]
-    assert room.queue.uuid in lab and f"ipp/print/{room.queue.path}" in lab and str(room.box.ipp_port) in lab
+    (lab,) = [line for line in found("_ipp._tcp") if line.startswith(f"Lab {room.queue.uuid} ")]
+    assert f"ipp/print/{room.queue.path}" in lab and str(room.box.ipp_port) in lab
     assert "image/jpeg,image/png,application/pdf" in lab
     # The one with a password is not asked for it in the clear.
     assert not any(line.startswith("Locked") for line in found("_ipp._tcp"))
     until(lambda: any(line.startswith("Locked") for line in found("_ipps._tcp")), "it is there over TLS", 30)
     for subtype in ("_print", "_universal"):
         service = f"_ipp._tcp,{subtype}"
-        until(lambda service=service: any(line.startswith("Lab ") for line in found(service)), service, 30)  # type: ignore[misc]
+        until(lambda service=service: any(room.queue.uuid in line for line in found(service)), service, 30)  # type: ignore[misc]
+    room.box.stop()
+    store = Store(room.data)
+    assert [printer.name for printer in store.printers.all()] == ["Lab One"]  # the box does not find itself
+    store.close()
 
 
 # -- documents --------------------------------------------------------------------------------------------------
