@@ -26,12 +26,13 @@ from ipp.served import Asker, Queue, Received, Refusal, ServedDocument, ServedJo
 from store import progress, queue_jobs
 from store.queues import PrintQueue, QueueDocument, QueueJob
 from store.records import Printer, Ticket
-from store.states import ENDED_QUEUE_JOBS, ENDED_TICKETS, QueueJobState
+from store.states import ENDED_QUEUE_JOBS, QueueJobState
 from store.tables import Store
 
 MAX_DOCUMENTS = 1000  # of one job
 _OPEN = tuple(state for state in QueueJobState if state not in ENDED_QUEUE_JOBS)
-_HELD_WITH_ALL = "all new jobs are held: release it here, or in the panel"
+_HELD_WITH_ALL = "held as all new jobs are: release it in the panel"
+_HELD_FOR_PIN = "held for its PIN: type it on the panel's page /release"
 
 
 class PoolQueue(Queue):
@@ -171,7 +172,7 @@ class PoolQueue(Queue):
     def _holds(self, ticket: Group, pin: str) -> str:
         """Why a job is held as soon as it is whole; '' when it is not."""
         if pin:
-            return "held for its PIN: type it on the panel's page /release"
+            return _HELD_FOR_PIN
         if self._queue.holds_new_jobs:
             return _HELD_WITH_ALL
         return "held as its sender wished: release it" if ticket.text("job-hold-until") == "indefinite" else ""
@@ -229,13 +230,7 @@ class PoolQueue(Queue):
 
     def cancel(self, job: ServedJob) -> None:
         """See Queue."""
-        with self._store.transaction():
-            known = self._store.queue_jobs.get(job.id)
-            ticket = self._store.tickets.find(known.ticket_id) if known.ticket_id else None
-            if ticket is not None and ticket.state not in ENDED_TICKETS and known.state is QueueJobState.PRINTING:
-                progress.cancel_ticket(self._store, ticket.id, _now())
-            else:
-                queue_jobs.move(self._store, known, "cancel", _now())
+        progress.cancel_queue_job(self._store, job.id, _now())
 
     def hold(self, job: ServedJob) -> None:
         """See Queue."""
@@ -246,7 +241,13 @@ class PoolQueue(Queue):
     def release(self, job: ServedJob) -> None:
         """See Queue."""
         with self._store.transaction():
-            queue_jobs.move(self._store, self._store.queue_jobs.get(job.id), "release", _now())
+            self._release(self._store.queue_jobs.get(job.id))
+
+    def _release(self, job: QueueJob) -> None:
+        """Release a job that its sender held; what the queue or a PIN holds is released in the studio."""
+        if job.pin_hash or job.reason == _HELD_WITH_ALL:
+            raise Refusal(Status.NOT_AUTHORIZED, f"job {job.id} is {job.reason}")
+        queue_jobs.move(self._store, job, "release", _now())
 
     def set_job(self, job: ServedJob, changes: Group) -> None:
         """See Queue."""
@@ -274,7 +275,7 @@ class PoolQueue(Queue):
             if hold == "indefinite" and known.state is QueueJobState.PENDING:
                 queue_jobs.move(self._store, known, "hold", _now(), reason="held by its sender: release it")
             elif hold == "no-hold" and known.state is QueueJobState.HELD:
-                queue_jobs.move(self._store, known, "release", _now())
+                self._release(known)
 
     # -- everything else ------------------------------------------------------------------------------------------
 
@@ -314,13 +315,8 @@ class PoolQueue(Queue):
                         queue_jobs.move(self._store, one, "release", now)
             if "is_paused" in settings and operation != Operation.PAUSE_PRINTER_AFTER_CURRENT_JOB:
                 for one in self._store.queue_jobs.by("queue_state", (self._id, QueueJobState.PRINTING.value)):
-                    self._pause_ticket(one.ticket_id, settings["is_paused"])
+                    queue_jobs.pause(self._store, one, settings["is_paused"])
         return None
-
-    def _pause_ticket(self, ticket_id: int | None, is_paused: bool) -> None:
-        ticket = self._store.tickets.find(ticket_id or 0)
-        if ticket is not None and ticket.state not in ENDED_TICKETS:
-            self._store.tickets.put(ticket.with_(is_paused=is_paused))
 
     def _act_on_job(self, operation: int, job: ServedJob, arguments: Group) -> ServedJob | None:
         known = self._store.queue_jobs.get(job.id)
@@ -328,19 +324,21 @@ class PoolQueue(Queue):
             if operation in (Operation.SUSPEND_CURRENT_JOB, Operation.RESUME_JOB):
                 if known.state is not QueueJobState.PRINTING:
                     raise Refusal(Status.NOT_POSSIBLE, f"job {job.id} is not being printed")
-                self._pause_ticket(known.ticket_id, operation == Operation.SUSPEND_CURRENT_JOB)
+                queue_jobs.pause(self._store, known, operation == Operation.SUSPEND_CURRENT_JOB)
             elif operation in (Operation.PROMOTE_JOB, Operation.SCHEDULE_JOB_AFTER):
                 self._schedule(known, arguments.number("predecessor-job-id"))
             elif operation == Operation.RESTART_JOB:
                 self._check_documents(known)
                 fresh = {"ticket_id": None, "impressions_completed": 0, "completed_at": None, "processing_at": None}
-                queue_jobs.move(self._store, known, "again", _now(), **fresh)
+                again = queue_jobs.move(self._store, known, "again", _now(), **fresh)
+                if hold := self._holds(job.ticket, known.pin_hash):
+                    queue_jobs.move(self._store, again, "hold", _now(), reason=hold)
             elif operation in (Operation.REPROCESS_JOB, Operation.RESUBMIT_JOB):
                 self._check_documents(known)
-                fields = {"name": known.name, "user": known.user, "host": known.host, "attributes": known.attributes}
-                copy = queue_jobs.begin(self._store, self._queue, fields, _now())
-                self._store.queue_jobs.put(copy.with_(documents=known.documents))
-                return self._served(queue_jobs.close(self._store, self._store.queue_jobs.get(copy.id), "", _now()))
+                fields = {name: getattr(known, name) for name in ("name", "user", "host", "attributes", "pin_hash")}
+                copy = queue_jobs.begin(self._store, self._queue, fields, _now()).with_(documents=known.documents)
+                hold = self._holds(job.ticket, known.pin_hash)
+                return self._served(queue_jobs.close(self._store, copy, hold, _now()))
             else:
                 self._change_document(operation, known, arguments)
         return None

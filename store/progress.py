@@ -230,6 +230,20 @@ def cancel_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         return ticket
 
 
+def cancel_queue_job(store: Store, job_id: int, now: datetime) -> None:
+    """Stop a job of a print queue, wherever it is.
+
+    Raises:
+        ImpossibleMove: it has ended.
+    """
+    with store.transaction():
+        job = store.queue_jobs.get(job_id)
+        if job.state is states.QueueJobState.PRINTING and job.ticket_id is not None:
+            cancel_ticket(store, job.ticket_id, now)  # its end is the job's
+        else:
+            queue_jobs.move(store, job, "cancel", now)
+
+
 def answer_held(store: Store, sheet_id: int, prints: bool, now: datetime) -> Sheet:
     """Take a person's answer to "print it?": of too few pixels, or once more after the printer gave up.
 

@@ -46,10 +46,19 @@ def hash_pin(pin: str, salt: str = "") -> str:
 
 def release_by_pin(store: Store, pin: str, now: datetime) -> list[QueueJob]:
     """Release every job that waits for this PIN; returns them."""
+    waiting = [job for job in store.queue_jobs.by("state", QueueJobState.HELD.value) if job.pin_hash]
+    # Slow on purpose, so not while the store is held.
+    right = [job for job in waiting if hmac.compare_digest(hash_pin(pin, job.pin_hash[:16]), job.pin_hash)]
     with store.transaction():
-        waiting = [job for job in store.queue_jobs.by("state", QueueJobState.HELD.value) if job.pin_hash]
-        right = [job for job in waiting if hmac.compare_digest(hash_pin(pin, job.pin_hash[:16]), job.pin_hash)]
-        return [move(store, job, "release", now) for job in right]
+        still = [store.queue_jobs.get(job.id) for job in right]
+        return [move(store, job, "release", now) for job in still if job.state is QueueJobState.HELD]
+
+
+def pause(store: Store, job: QueueJob, is_paused: bool) -> None:
+    """Stop a job that is being printed, or let it go on."""
+    ticket = store.tickets.find(job.ticket_id or 0)
+    if ticket is not None and ticket.state not in states.ENDED_TICKETS:
+        store.tickets.put(ticket.with_(is_paused=is_paused))
 
 
 def begin(store: Store, queue: PrintQueue, fields: dict[str, Any], now: datetime) -> QueueJob:

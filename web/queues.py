@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from store import progress, queue_jobs
 from store.queue_setup import path_of
 from store.queues import OperatorAccess, PrintQueue, QueueAccess
-from store.states import ENDED_QUEUE_JOBS, ENDED_TICKETS, QueueJobState
+from store.states import ENDED_QUEUE_JOBS, QueueJobState
 from web import forms, services
 from web.auth import hash_password
 from web.errors import Problem
@@ -134,9 +134,7 @@ def switch(queue_id: int, what: str) -> AnyResponse:
         changed = {"is_paused": what == "pause", "is_shut_down": False, "state_changed_at": datetime.now(UTC)}
         store.print_queues.put(queue.with_(**changed))
         for job in store.queue_jobs.by("queue_state", (queue_id, QueueJobState.PRINTING.value)):
-            ticket = store.tickets.find(job.ticket_id or 0)
-            if ticket is not None and ticket.state not in ENDED_TICKETS:
-                store.tickets.put(ticket.with_(is_paused=what == "pause"))
+            queue_jobs.pause(store, job, what == "pause")
     return redirect(url_for("queues.edit", queue_id=queue_id))
 
 
@@ -148,9 +146,8 @@ def change_job(job_id: int, what: str) -> AnyResponse:
         job = store.queue_jobs.get(job_id)
         if job.state in ENDED_QUEUE_JOBS or (what == "release" and job.state is not QueueJobState.HELD):
             raise Problem(409, "not-possible-now", "this job has moved on: look at it again")
-        ticket = store.tickets.find(job.ticket_id or 0)
-        if what == "cancel" and ticket is not None and ticket.state not in ENDED_TICKETS:
-            progress.cancel_ticket(store, ticket.id, datetime.now(UTC))
+        if what == "cancel":
+            progress.cancel_queue_job(store, job_id, datetime.now(UTC))
         else:
             queue_jobs.move(store, job, what, datetime.now(UTC))
     return redirect(url_for("queues.edit", queue_id=job.queue_id))

@@ -605,3 +605,22 @@ def test_a_job_with_a_pin_waits_for_it(client: Client) -> None:
     assert client.job(1).state is QueueJobState.PENDING
     secret = client.ask(Operation.PRINT_JOB, pin, attribute("job-password-encryption", "sha2-256"), document=JPEG)
     assert status(secret) is Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED
+
+
+def test_what_the_studio_or_a_pin_holds_cannot_be_had_by_another_operation(client: Client) -> None:
+    pin = Attribute("job-password", (Value(Tag.OCTET_STRING, b"4711"),))
+    client.ask(Operation.PRINT_JOB, pin, document=JPEG)
+    client.ask(Operation.HOLD_NEW_JOBS, asker=OPERATOR)
+    client.print()
+    for job_id in (1, 2):
+        number = attribute("job-id", job_id)
+        assert status(client.ask(Operation.RELEASE_JOB, number)) is Status.NOT_AUTHORIZED
+        let_go = client.ask(Operation.SET_JOB_ATTRIBUTES, number, job=[attribute("job-hold-until", "no-hold")])
+        assert status(let_go) is Status.NOT_AUTHORIZED
+        client.ask(Operation.CANCEL_JOB, number)
+        for operation in (Operation.RESTART_JOB, Operation.RESUBMIT_JOB):
+            client.ask(operation, number)
+            client.ask(Operation.CANCEL_JOB, number)
+    states = {job.state for job in client.store.queue_jobs.all()}
+    assert states == {QueueJobState.HELD, QueueJobState.CANCELED}
+    assert len(queue_jobs.release_by_pin(client.store, "4711", NOW)) == 1  # its copy has the same PIN
