@@ -12,8 +12,8 @@ import structlog
 
 from appliance.take_apart import TakeApart, take_apart
 from ipp.job_ticket import JobTicket, colorization, profile_of, read
-from ipp.queue import order_of, ticket_of
-from ipp.queue_attributes import DPI, View, sizes
+from ipp.queue import PoolQueue, order_of, ticket_of
+from ipp.queue_attributes import DPI, default_paper
 from render.errors import RenderError
 from render.workers import Workers
 from store import queue_jobs
@@ -21,7 +21,6 @@ from store.errors import StoreError
 from store.profiles import RenderProfile
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
 from store.queues import Page, PrintQueue, QueueJob
-from store.sizes import PrintSize
 from store.states import QueueJobState, TicketState
 from store.tables import Store
 
@@ -44,7 +43,7 @@ class Incoming:
             max_pixels: pictures with more are refused.
         """
         self._store, self._workers, self._max_pixels = store, workers, max_pixels
-        self._running: dict[int, tuple[Future[Any], JobTicket, QueueJob]] = {}
+        self._running: dict[int, tuple[Future[Any], JobTicket]] = {}
         self._crashed: set[int] = set()  # jobs that were open when a process died
 
     def run(self, stopping: threading.Event) -> None:
@@ -94,7 +93,7 @@ class Incoming:
 
     def _begin(self, queue: PrintQueue, job: QueueJob, now: datetime) -> None:
         documents = [one for one in job.documents if not one.is_canceled]
-        ticket = read(ticket_of(job), self._default_paper(queue))
+        ticket = read(ticket_of(job), default_paper(PoolQueue(self._store, queue.id, now).view()))
         places = tuple((self._store.folder.queued / one.token, one.format) for one in documents)
         with self._store.transaction():
             job = queue_jobs.move(self._store, job, "convert", now, processing_at=job.processing_at or now)
@@ -102,26 +101,14 @@ class Incoming:
                 queue_jobs.move(self._store, job, "abort", now, reason="its document is gone: send it again")
                 return
         task = TakeApart(places, self._store.folder.images, ticket, DPI, self._max_pixels)
-        self._running[job.id] = (self._workers.submit(take_apart, task), ticket, job)
-
-    def _default_paper(self, queue: PrintQueue) -> PrintSize:
-        profile = self._profile(queue)
-        if profile and profile.size:
-            return profile.size
-        pool_id = profile.pool_id if profile else queue.pool_id
-        printers = [one for one in self._store.printers.all() if not one.inactive and one.pool_id == pool_id]
-        statuses = [self._store.printer_status.find(one.id) for one in printers]
-        view = View(queue, printers, statuses)
-        loaded = [size for status in statuses if status for size in status.media_ready or ()]
-        offered = sizes(view)
-        return next((size for size in loaded if any(size.is_same_paper(one) for one in offered)), offered[0])
+        self._running[job.id] = (self._workers.submit(take_apart, task), ticket)
 
     def _profile(self, queue: PrintQueue) -> RenderProfile | None:
         return self._store.render_profiles.find(queue.profile_id) if queue.profile_id else None
 
     def _collect(self, now: datetime) -> None:
-        for job_id in [job_id for job_id, (future, _, _) in self._running.items() if future.done()]:
-            future, ticket, _ = self._running.pop(job_id)
+        for job_id in [job_id for job_id, (future, _) in self._running.items() if future.done()]:
+            future, ticket = self._running.pop(job_id)
             job = self._store.queue_jobs.find(job_id)
             if job is None or job.state is not QueueJobState.CONVERTING:
                 continue  # canceled meanwhile

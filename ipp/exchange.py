@@ -9,6 +9,7 @@ from ipp.codec import Attribute, Group, GroupTag, Message, Tag
 from ipp.served import Asker, Queue, Received, Refusal, ServedJob
 from ipp.subscriptions import Subscriptions
 
+COMPRESSIONS = ("none", "deflate", "gzip")
 MAX_LENGTHS = {Tag.NAME: 255, Tag.KEYWORD: 255, Tag.TEXT: 1023, Tag.URI: 1023, Tag.MIME_MEDIA_TYPE: 255}
 
 

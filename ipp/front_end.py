@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -99,28 +100,43 @@ class FrontEnd:
         self._store, self._settings, self._identify = store, settings, identify
         self.started_at = datetime.now(UTC)
         self._doorman = Doorman(store, settings.networks, settings.requests_per_s)
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="front-end")
+        self._publishing = threading.Lock()
         self._connections: dict[Any, _Connection] = {}
         self._subscriptions: dict[int, Subscriptions] = {}
         self._followed: dict[int, _Followed] = {}
         self.port = settings.port
-        self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Serve for ever; ends by cancellation."""
+        try:
+            listener = _listener(self._settings.host, self._settings.port)
+        except OSError as error:
+            log.error(
+                "front_end.no_port",
+                port=self._settings.port,
+                error=str(error),
+                remedy="end the program that uses it, or choose another with ipp_port",
+            )
+            await asyncio.sleep(10)
+            return  # and is begun again
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="front-end")
         app = web.Application(client_max_size=0)
         app.router.add_post("/{path:.*}", self._post)
         app.router.add_get("/icons/{px:48|128|512}.png", self._icon)
         app.router.add_get("/{path:.*}", self._page)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=IDLE_LIMIT_S)
         await runner.setup()
-        listener = _listener(self._settings.host, self._settings.port)
         self.port = listener.getsockname()[1]
         log.info("front_end.ready", host=self._settings.host, port=self.port)
-        self.ready.set()
         tasks = [asyncio.create_task(self._watch_connections()), asyncio.create_task(self._follow())]
         if self._settings.announces:
-            advertiser = Advertiser(self._store, self.port, self._settings.interfaces, self._settings.panel_port)
+            advertiser = Advertiser(
+                self._store,
+                self.port,
+                self._settings.interfaces,
+                self._settings.panel_port,
+                self._settings.tls is not None,
+            )
             tasks.append(asyncio.create_task(self._announce(advertiser)))
         greeting: set[asyncio.Task[None]] = set()
         try:
@@ -217,7 +233,7 @@ class FrontEnd:
             known.is_busy = True
         try:
             return await self._answer(request, known.host if known else str(request.remote))
-        except OSError as error:  # the client went away: what it had sent is forgotten
+        except ConnectionError as error:  # the client went away: what it had sent is forgotten
             log.info("front_end.broken_off", host=request.remote, error=repr(error))
             response = web.Response(status=400)
             response.force_close()
@@ -300,9 +316,12 @@ class FrontEnd:
         try:
             if document is not None:
                 make_durable(document)
+            if head.all_groups(GroupTag.SUBSCRIPTION):
+                self._publish(queue.queue_id, heard)  # what is new is new from here on
             return respond(head, queue, uri, document, asker, heard)
-        except StoreError as error:
-            return _refused(head, Refusal(Status.TEMPORARY_ERROR, f"{error}"))
+        except (StoreError, OSError) as error:
+            reason = f"the box cannot keep the job ({error}): try again later"
+            return _refused(head, Refusal(Status.TEMPORARY_ERROR, reason))
         except Exception as error:  # a fault of ours must not become half an answer
             log.exception("front_end.surprise", operation=head.code, error=repr(error))
             return _refused(head, Refusal(Status.INTERNAL_ERROR, "a fault in the box: its log says more"))
@@ -348,6 +367,11 @@ class FrontEnd:
             await asyncio.sleep(0.1)
 
     def _publish(self, queue_id: int, heard: Subscriptions) -> None:
+        """Tell a queue's subscribers what is new since the last time; the first time only remembers."""
+        with self._publishing:
+            self._publish_alone(queue_id, heard)
+
+    def _publish_alone(self, queue_id: int, heard: Subscriptions) -> None:
         queue = PoolQueue(self._store, queue_id, self.started_at)
         jobs = queue.jobs()
         state = queue.printer_state()
@@ -360,7 +384,7 @@ class FrontEnd:
                 told = (
                     attribute("printer-state", state[0]),
                     attribute("printer-state-reasons", *state[1]),
-                    attribute("printer-is-accepting-jobs", True),
+                    attribute("printer-is-accepting-jobs", queue.is_accepting),
                 )
                 heard.publish(Event(frozenset(names), (state[2] or "the printer's state changed")[:255], told))
         self._followed[queue_id] = _Followed(seen(jobs), state)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from ipp.attributes import ENDED_JOBS, JobState, Operation, Status, attribute
 from ipp.codec import Group, GroupTag
-from ipp.exchange import Exchange
+from ipp.exchange import COMPRESSIONS, Exchange
 from ipp.job_answers import BRIEF, described, described_document, listed
 from ipp.served import Refusal, ServedJob
 
 MOST_PIN_BYTES = 64
-COMPRESSIONS = ("none", "deflate", "gzip")
 
 # What only the one who sent a job, or an operator, may do with it.
 _FOR_OWNERS = frozenset(

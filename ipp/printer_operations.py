@@ -6,13 +6,10 @@ from datetime import UTC, datetime
 
 from ipp.attributes import Operation, Status, attribute, no_value
 from ipp.codec import Attribute, Group, GroupTag, Tag
-from ipp.exchange import Exchange
+from ipp.exchange import COMPRESSIONS, Exchange
 from ipp.job_answers import up_time_s
 from ipp.served import Refusal
 from ipp.subscriptions import Subscriptions
-
-COMPRESSIONS = ("none", "deflate", "gzip")
-
 
 # -- the printer --------------------------------------------------------------------------------------------------
 
@@ -149,7 +146,7 @@ def create_subscriptions(exchange: Exchange) -> list[Group]:
     if not any(group.number("notify-subscription-id") for group in groups):
         exchange.status = Status.IGNORED_ALL_SUBSCRIPTIONS
     elif any(group.number("notify-status-code") is not None for group in groups):
-        exchange.status = 0x0003  # successful-ok-ignored-subscriptions
+        exchange.status = Status.OK_IGNORED_SUBSCRIPTIONS
     return groups
 
 

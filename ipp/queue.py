@@ -56,13 +56,13 @@ class PoolQueue(Queue):
             base: the front end's address, as this client reaches it.
             identify: lets a printer show which one it is.
         """
-        self._store, self._id, self.started_at = store, queue_id, started_at
+        self._store, self.queue_id, self.started_at = store, queue_id, started_at
         self._panel, self._base, self._identify = panel, base, identify
         self.uuid = self._queue.uuid
 
     @property
     def _queue(self) -> PrintQueue:
-        return self._store.print_queues.get(self._id)
+        return self._store.print_queues.get(self.queue_id)
 
     def operations(self) -> Sequence[int]:
         """See Queue."""
@@ -104,6 +104,11 @@ class PoolQueue(Queue):
         """See Queue."""
         return description(self.view())
 
+    @property
+    def is_accepting(self) -> bool:
+        """Whether it takes jobs."""
+        return self._queue.is_accepting and not self._queue.is_shut_down
+
     def printer_state(self) -> tuple[int, tuple[str, ...], str]:
         """printer-state, its reasons, and a sentence."""
         return state_of(self.view())
@@ -138,7 +143,7 @@ class PoolQueue(Queue):
                 f"{document_format} cannot be printed here: send {', '.join(FORMATS)}",
                 [attribute("document-format", document_format)],
             )
-        if not queue.is_accepting or queue.is_shut_down:
+        if not self.is_accepting:
             raise Refusal(Status.NOT_ACCEPTING_JOBS, f"{queue.name} takes no jobs now: ask the studio")
         ignored, paper = unsupported(ticket, self.view()) if ticket.attributes else ([], None)
         if paper is not None:
@@ -179,19 +184,19 @@ class PoolQueue(Queue):
 
     def jobs(self) -> Sequence[ServedJob]:
         """See Queue."""
-        return [self._served(job) for job in self._store.queue_jobs.by("queue", self._id)]
+        return [self._served(job) for job in self._store.queue_jobs.by("queue", self.queue_id)]
 
     def job(self, job_id: int) -> ServedJob | None:
         """See Queue."""
         job = self._store.queue_jobs.find(job_id)
-        return self._served(job) if job and job.queue_id == self._id else None
+        return self._served(job) if job and job.queue_id == self.queue_id else None
 
     def ahead(self, job: ServedJob) -> int:
         """See Queue."""
         return sum(
             other.id < job.id
             for state in _OPEN
-            for other in self._store.queue_jobs.by("queue_state", (self._id, state.value))
+            for other in self._store.queue_jobs.by("queue_state", (self.queue_id, state.value))
         )
 
     def _served(self, job: QueueJob) -> ServedJob:
@@ -291,7 +296,7 @@ class PoolQueue(Queue):
             return None
         if operation == Operation.PURGE_JOBS:
             with self._store.transaction():
-                for one in self._store.queue_jobs.by("queue", self._id):
+                for one in self._store.queue_jobs.by("queue", self.queue_id):
                     if one.state in ENDED_QUEUE_JOBS:
                         self._store.queue_jobs.remove(one.id)
             return None
@@ -310,11 +315,11 @@ class PoolQueue(Queue):
         with self._store.transaction():
             self._change(state_changed_at=now, **settings)
             if operation == Operation.RELEASE_HELD_NEW_JOBS:
-                for one in self._store.queue_jobs.by("queue_state", (self._id, QueueJobState.HELD.value)):
+                for one in self._store.queue_jobs.by("queue_state", (self.queue_id, QueueJobState.HELD.value)):
                     if one.reason == _HELD_WITH_ALL:
                         queue_jobs.move(self._store, one, "release", now)
             if "is_paused" in settings and operation != Operation.PAUSE_PRINTER_AFTER_CURRENT_JOB:
-                for one in self._store.queue_jobs.by("queue_state", (self._id, QueueJobState.PRINTING.value)):
+                for one in self._store.queue_jobs.by("queue_state", (self.queue_id, QueueJobState.PRINTING.value)):
                     queue_jobs.pause(self._store, one, settings["is_paused"])
         return None
 
@@ -350,7 +355,7 @@ class PoolQueue(Queue):
     def _schedule(self, job: QueueJob, predecessor_id: int | None) -> None:
         """Put a pending job first, or behind another one."""
         waiting = sorted(
-            self._store.queue_jobs.by("queue_state", (self._id, QueueJobState.PENDING.value)), key=order_of
+            self._store.queue_jobs.by("queue_state", (self.queue_id, QueueJobState.PENDING.value)), key=order_of
         )
         if job.id not in {one.id for one in waiting}:
             raise Refusal(Status.NOT_POSSIBLE, f"job {job.id} does not wait for its turn")

@@ -87,7 +87,8 @@ def loaded(view: View) -> list[PrintSize]:
     return distinct([size for status in view.statuses if status for size in status.media_ready or ()])
 
 
-def _default(view: View) -> PrintSize:
+def default_paper(view: View) -> PrintSize:
+    """What a job gets that asks for none: the render profile's, or what is loaded, or what may be printed."""
     if view.default_size:
         return upright(view.default_size)
     offered = sizes(view)
@@ -97,7 +98,7 @@ def _default(view: View) -> PrintSize:
 
 def template(view: View) -> list[Attribute]:
     """The -default, -supported and -ready attributes of the job template."""
-    offered, default = sizes(view), _default(view)
+    offered, default = sizes(view), default_paper(view)
     ready = [one for one in loaded(view) if any(one.is_same_paper(size) for size in offered)] or offered
     return [
         attribute("copies-default", 1),

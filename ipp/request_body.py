@@ -118,8 +118,12 @@ class Body:
                         file.write(piece)
             expander.finish()
             document_format = _settled_format(stated, first) if size else ""
-        except BaseException:
+        except BaseException as error:
             target.unlink(missing_ok=True)
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                raise Refusal(
+                    Status.TEMPORARY_ERROR, f"the box cannot keep the document ({error.strerror}): try again later"
+                ) from error
             raise
         if not size:
             target.unlink()

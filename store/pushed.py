@@ -129,4 +129,4 @@ class RecordPush(Model):
 class DesktopPush(RecordPush):
     """What desktops may send: the kinds of records that they keep."""
 
-    kind: Literal["session", "invoice", "order"]  # type: ignore[assignment]  # words, for the messages sake
+    kind: Literal["session", "invoice", "order"]  # type: ignore[assignment]  # words read better in messages

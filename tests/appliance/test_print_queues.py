@@ -567,6 +567,31 @@ def test_a_held_job_is_released_in_the_panel(room: PrintRoom) -> None:
     room.wait_for_pages(1)
 
 
+def test_a_subscriber_hears_of_a_job_from_its_beginning_to_its_end(room: PrintRoom) -> None:
+    wanted = [attribute("notify-pull-method", "ippget"), attribute("notify-events", "job-created", "job-completed")]
+    head, _ = codec.decode(room.request(Operation.CREATE_PRINTER_SUBSCRIPTIONS))
+    head.groups.append(Group(GroupTag.SUBSCRIPTION, wanted))
+    number = room.ask(codec.encode(head)).group(GroupTag.SUBSCRIPTION).number("notify-subscription-id") or 0
+    # At once, so that nothing between the two is missed.
+    room.ask(room.request(Operation.PRINT_JOB, attribute("job-name", "bride")) + photo())
+
+    def heard() -> list[tuple[str, str]]:
+        asked = room.request(Operation.GET_NOTIFICATIONS, attribute("notify-subscription-ids", number))
+        events = room.ask(asked).all_groups(GroupTag.EVENT_NOTIFICATION)
+        return [(event.text("notify-subscribed-event"), event.text("job-name")) for event in events]
+
+    until(lambda: heard() == [("job-created", "bride"), ("job-completed", "bride")], "both are told", 20)
+
+
+def test_a_full_disk_is_told_as_one(room: PrintRoom) -> None:
+    (room.data / "queued").rename(room.data / "elsewhere")  # as a disk that has gone away
+    answer = room.ask(room.request(Operation.PRINT_JOB) + photo())
+    assert answer.code == Status.TEMPORARY_ERROR
+    assert "cannot keep the document" in answer.group(GroupTag.OPERATION).text("status-message")
+    (room.data / "elsewhere").rename(room.data / "queued")
+    assert room.ask(room.request(Operation.PRINT_JOB) + photo()).code == Status.OK
+
+
 def test_icons_and_a_page_for_browsers(room: PrintRoom) -> None:
     import urllib.request
 
