@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance import config, log
+from appliance import client_commands, config, log
 from appliance.config import Settings
 from store.errors import StoreError
 
@@ -47,19 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run the appliance")
     run.add_argument("--data", type=Path, help="folder for everything that is kept")
     run.add_argument("--http", type=int, dest="http_port", metavar="PORT", help="port of panel and sync API")
-    run.add_argument("--ipp", type=int, dest="ipp_port", metavar="PORT", help="port of the IPP front end (to come)")
+    run.add_argument("--ipp", type=int, dest="ipp_port", metavar="PORT", help="port of the print queues")
     run.add_argument("--host", dest="http_host", help="address to listen on (default: all)")
     run.set_defaults(run=_run)
 
-    client = commands.add_parser("client", help="the reference desktop client")
-    client.add_argument("--url", required=True, help="the box, such as http://printroom.local:8080")
-    client.add_argument("--token", required=True, help="from the panel's Desktop clients page")
-    actions = client.add_subparsers(required=True, metavar="ACTION")
-    push = actions.add_parser("push", help="push a record from a JSON file; pictures beside it are uploaded")
-    push.add_argument("record", type=Path, help="a record; an image with 'file' is uploaded from there")
-    push.set_defaults(run=_client_push)
-    watch = actions.add_parser("watch", help="print status changes as they come, one JSON object a line")
-    watch.set_defaults(run=_client_watch)
+    client_commands.add_to(commands)
 
     virtual = commands.add_parser("virtual-printer", help="a printer that speaks IPP and keeps its pages as files")
     virtual.add_argument("name")
@@ -102,37 +94,9 @@ def _run(options: argparse.Namespace) -> int:
         data=options.data, http_port=options.http_port, http_host=options.http_host, ipp_port=options.ipp_port
     )
     log.configure(settings.log_level)
-    if options.ipp_port is not None:
-        print(f"Note: the IPP front end is not built yet; port {settings.ipp_port} stays closed.", file=sys.stderr)
     # Said here, before gunicorn, so that a second start ends with one sentence; the worker takes the lock for good.
     FolderLock(settings.data).release()
     Server(settings).run()
-    return 0
-
-
-def _client_push(options: argparse.Namespace) -> int:
-    from appliance.desktop_client import DesktopClient, SyncError
-
-    client = DesktopClient(options.url, options.token)
-    record = json.loads(options.record.read_text())
-    try:
-        for image in record.get("images", []):
-            if "file" in image:
-                image["sha256"] = client.upload(options.record.parent / image.pop("file"))
-        (answer,) = client.push(record)
-    except SyncError as error:
-        print(f"printroom: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(answer))
-    return 1 if answer["answer"] == "rejected" else 0
-
-
-def _client_watch(options: argparse.Namespace) -> int:
-    from appliance.desktop_client import DesktopClient
-
-    with contextlib.suppress(KeyboardInterrupt):
-        for change in DesktopClient(options.url, options.token).follow():
-            print(json.dumps(change), flush=True)
     return 0
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from render.sources import ImageFolders, PathMapping
 from store.housekeeping import Retention
 
 FILE_NAME = "printroom.toml"
@@ -32,6 +33,10 @@ def _split_paths(value: Any) -> Any:
 
 def _split_commas(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _split_semicolons(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
 
 
 def default_data() -> Path:
@@ -59,11 +64,20 @@ class Settings(BaseSettings):
     )
     ipp_requests_per_s: int = _setting(500, "IPP requests of one computer on average", "1/s", ge=1)
     max_document_mb: int = _setting(1000, "largest document that a print queue takes", "MB", ge=1)
-    threads: int = _setting(96, "requests answered at the same time, live pages included", ge=8, le=512)
+    threads: int = _setting(128, "requests answered at the same time, live pages included", ge=8, le=512)
     image_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = _setting(
         (), "folders below which records may name pictures; separated by ':' in the environment"
     )
     max_image_mb: int = _setting(512, "largest picture that may be uploaded", "MB", ge=1)
+    path_mappings: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_semicolons)] = _setting(
+        (), r"what the studio's paths mean here, such as \\server\images=/srv/images; separated by ';'"
+    )
+    image_wait_s: int = _setting(4 * 3600, "a ticket waits so long for pictures that are not there yet", "s", ge=0)
+    hot_folders: Path | None = _setting(None, "folder in which the hot folders lie (default: hot in the data folder)")
+    require_tls: bool = _setting(False, "desktop clients must use https")
+    max_wait_s: int = _setting(60, "a desktop client may wait so long for changes in one request", "s", ge=1, le=3600)
+    sync_requests_per_s: int = _setting(200, "requests of one desktop client on average", "1/s", ge=1)
+    one_core: bool = _setting(True, "panel, sync and print queues share one processor core; drawing uses all")
     max_memory_mb: int = _setting(
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000,
         "what all drawing processes may take together",
@@ -115,6 +129,22 @@ class Settings(BaseSettings):
         file = cls.config_file
         toml = (TomlConfigSettingsSource(settings_cls, file),) if file is not None and file.is_file() else ()
         return init_settings, env_settings, *toml
+
+    @field_validator("path_mappings")
+    @classmethod
+    def _are_mappings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            prefix, _, folder = one.rpartition("=")
+            if not prefix.strip() or not Path(folder.strip()).is_absolute():
+                raise ValueError(rf"'{one}' is not PREFIX=/folder, such as \\server\images=/srv/images")
+        return value
+
+    @property
+    def image_folders(self) -> ImageFolders:
+        """Where pictures may lie that records name by path."""
+        pairs = (one.rpartition("=") for one in self.path_mappings)
+        mappings = tuple(PathMapping(prefix.strip(), Path(folder.strip())) for prefix, _, folder in pairs)
+        return ImageFolders(self.image_roots, mappings)
 
     @property
     def retention(self) -> Retention:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from datetime import timedelta
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 import structlog
 
 from appliance.alerts import Alerts, send
-from appliance.certificate import tls_context
+from appliance.certificate import fingerprint, tls_context
 from appliance.config import Settings
 from appliance.convert import convert
+from appliance.hot_folders import HotFolders
 from appliance.incoming import Incoming
+from appliance.webhooks import Webhooks, try_to_send
 from ipp.front_end import PRIVATE_NETWORKS, FrontEndSettings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
@@ -41,10 +44,11 @@ class Process:
         render_loop = RenderLoop(
             self.store,
             Workers(settings.workers, settings.render_limit_s),
-            settings.image_roots,
+            settings.image_folders,
             settings.max_megapixels * 1_000_000,
             settings.max_memory_mb * 1_000_000,
             Cluster(settings.cluster),
+            timedelta(seconds=settings.image_wait_s),
         )
         self._render = threading.Thread(target=render_loop.run, args=(self._stopping,), name="render", daemon=True)
         housekeeper = Housekeeper(self.store, settings.retention)
@@ -53,7 +57,16 @@ class Process:
         )
         alerts = Alerts(self.store, settings.min_free_mb * 1_000_000)
         self._alerts = threading.Thread(target=alerts.run, args=(self._stopping,), name="alerts", daemon=True)
+        webhooks = Webhooks(self.store)
+        self._webhooks = threading.Thread(target=webhooks.run, args=(self._stopping,), name="webhooks", daemon=True)
+        hot_root = settings.hot_folders or self.store.folder.root / "hot"
+        hot_folders = HotFolders(self.store, hot_root)
+        self._hot_folders = threading.Thread(
+            target=hot_folders.run, args=(self._stopping,), name="hot folders", daemon=True
+        )
         self._converters = Workers(1, settings.render_limit_s)
+        self.tls = tls_context(self.store.folder.root / "tls")
+        box_fingerprint = fingerprint(self.store.folder.root / "tls")
         front_end = FrontEndSettings(
             host=settings.http_host,
             port=settings.ipp_port,
@@ -62,7 +75,8 @@ class Process:
             most_document_bytes=settings.max_document_mb * 1_000_000,
             min_free_bytes=settings.min_free_mb * 1_000_000,
             requests_per_s=settings.ipp_requests_per_s,
-            tls=tls_context(self.store.folder.root / "tls"),
+            tls=self.tls,
+            fingerprint=box_fingerprint,
             announces=settings.discovery,
             interfaces=settings.interfaces,
         )
@@ -76,21 +90,30 @@ class Process:
             unreachable_limit=settings.unreachable_limit,
             convert=lambda task: self._converters.submit(convert, task),
         )
-        self._rehearser = Rehearser(self.store.folder, settings.image_roots, settings.max_megapixels * 1_000_000)
+        self._rehearser = Rehearser(self.store.folder, settings.image_folders, settings.max_megapixels * 1_000_000)
         self._render.start()
         self._housekeeping.start()
         self._alerts.start()
+        self._webhooks.start()
+        self._hot_folders.start()
         self._incoming.start()
         self.room.start()
         self.services = Services(
             store=self.store,
             room=self.room,
             rehearser=self._rehearser,
-            image_roots=settings.image_roots,
+            image_folders=settings.image_folders,
             max_image_bytes=settings.max_image_mb * 1_000_000,
             max_streams=settings.threads // 4,
+            max_wait_s=settings.max_wait_s,
+            max_polls=settings.threads // 2,
+            sync_requests_per_s=settings.sync_requests_per_s,
+            requires_tls=settings.require_tls,
+            fingerprint=box_fingerprint,
             min_free_bytes=settings.min_free_mb * 1_000_000,
             send_alert=send,
+            send_webhook=try_to_send,
+            hot_folder_root=hot_root,
             is_stopping=self._stopping.is_set,
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
@@ -110,6 +133,8 @@ class Process:
         self._render.join()
         self._housekeeping.join()
         self._alerts.join()
+        self._webhooks.join()
+        self._hot_folders.join()
         self._incoming.join()
         self._rehearser.stop()
         self._converters.stop()

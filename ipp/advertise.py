@@ -1,10 +1,14 @@
-"""Announcing the print queues with DNS-SD, as Bonjour Printing and IPP Everywhere (PWG 5100.14 §4.2) want it."""
+"""Announcing the box to desktop clients, and its print queues to computers, with DNS-SD (RFC 6763).
+
+Print queues as Bonjour Printing and IPP Everywhere (PWG 5100.14 §4.2) want it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import ifaddr
 import structlog
@@ -20,6 +24,18 @@ log = structlog.get_logger("announce")
 LOOK_EVERY_S = 5.0
 SERVICES = ("_ipp._tcp.local.", "_ipps._tcp.local.")
 SUBTYPES = ("_print", "_universal")
+BOX_SERVICE = "_printroom._tcp.local."
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is announced of one service."""
+
+    service: str
+    name: str
+    port: int
+    texts: tuple[tuple[str, str], ...]
+    subtypes: tuple[str, ...] = ()
 
 
 def addresses(interfaces: Sequence[str]) -> tuple[str, ...]:
@@ -61,17 +77,32 @@ class Advertiser:
     """Keeps the announcements as the store and the network are."""
 
     def __init__(
-        self, store: Store, port: int, interfaces: Sequence[str], panel_port: int, has_tls: bool = True
+        self,
+        store: Store,
+        port: int,
+        interfaces: Sequence[str],
+        panel_port: int,
+        has_tls: bool = True,
+        fingerprint: str = "",
     ) -> None:
+        """
+        Args:
+            store: the open store.
+            port: of the print queues.
+            interfaces: IP addresses on which to announce; empty for all.
+            panel_port: of the panel and the sync API.
+            has_tls: whether the print queues speak TLS.
+            fingerprint: of the box's certificate; by it desktop clients know the box again.
+        """
         self._store, self._port, self._interfaces = store, port, interfaces
-        self._panel_port, self._has_tls = panel_port, has_tls
+        self._panel_port, self._has_tls, self._fingerprint = panel_port, has_tls, fingerprint
 
     async def run(self) -> None:
         """Announce for ever; ends by cancellation. Begins anew when the addresses of the box change."""
         while True:
             where = addresses(self._interfaces)
             networks = await self._networks(where)
-            announced: dict[tuple[int, str], tuple[object, list[tuple[AsyncZeroconf, ServiceInfo]]]] = {}
+            announced: dict[tuple[int, str], tuple[Recipe, list[tuple[AsyncZeroconf, ServiceInfo]]]] = {}
             try:
                 while addresses(self._interfaces) == where:
                     wanted = self._wanted(where)
@@ -94,9 +125,11 @@ class Advertiser:
         kinds = ("", *SUBTYPES)
         return {kind: AsyncZeroconf(interfaces=chosen, ip_version=IPVersion.V4Only) for kind in kinds}
 
-    def _wanted(self, where: Sequence[str]) -> dict[tuple[int, str], tuple[str, str, tuple[tuple[str, str], ...]]]:
-        """By queue and service: (service, name, texts)."""
-        found = {}
+    def _wanted(self, where: Sequence[str]) -> dict[tuple[int, str], Recipe]:
+        """By queue (0: the box itself) and service."""
+        host = socket.gethostname().split(".")[0]
+        about = (("txtvers", "1"), ("path", "/sync/v1"), ("fp", self._fingerprint))
+        found = {(0, BOX_SERVICE): Recipe(BOX_SERVICE, f"Printroom {host}"[:60], self._panel_port, about)}
         for queue in self._store.print_queues.all():
             if queue.access is QueueAccess.OFF or queue.is_shut_down:
                 continue
@@ -104,35 +137,36 @@ class Advertiser:
             for service in SERVICES if self._has_tls else SERVICES[:1]:
                 if service == SERVICES[0] and queue.access is QueueAccess.PASSWORD and self._has_tls:
                     continue  # a password is not asked for in the clear
-                found[queue.id, service] = (service, queue.name[:60], tuple(told.items()))
+                found[queue.id, service] = Recipe(service, queue.name[:60], self._port, tuple(told.items()), SUBTYPES)
         return found
 
     async def _register(
-        self, networks: Mapping[str, AsyncZeroconf], recipe: tuple[str, str, tuple[tuple[str, str], ...]]
+        self, networks: Mapping[str, AsyncZeroconf], recipe: Recipe
     ) -> list[tuple[AsyncZeroconf, ServiceInfo]]:
-        service, name, told = recipe
+        service, name = recipe.service, recipe.name
         done: list[tuple[AsyncZeroconf, ServiceInfo]] = []
-        for kind, network in networks.items():
-            info = self._info(f"{kind}._sub.{service}" if kind else service, service, name, dict(told))
+        for kind in ("", *recipe.subtypes):
+            network = networks[kind]
+            info = self._info(f"{kind}._sub.{service}" if kind else service, name, recipe)
             try:
                 is_plain = not kind
                 await network.async_register_service(
                     info, allow_name_change=is_plain, cooperating_responders=not is_plain
                 )
             except NonUniqueNameException as error:
-                log.warning("queue.name_taken", name=name, error=repr(error))
+                log.warning("announce.name_taken", name=name, error=repr(error))
                 continue
             done.append((network, info))
             name = info.name.removesuffix(f".{service}") if not kind else name  # it may have got a number
-        log.info("queue.announced", name=name, service=service)
+        log.info("announced", name=name, service=service)
         return done
 
-    def _info(self, kind: str, service: str, name: str, told: dict[str, str]) -> ServiceInfo:
+    def _info(self, kind: str, name: str, recipe: Recipe) -> ServiceInfo:
         return ServiceInfo(
             kind,
-            f"{name}.{service}",
-            port=self._port,
+            f"{name}.{recipe.service}",
+            port=recipe.port,
             parsed_addresses=list(addresses(self._interfaces)),
-            properties=told,
+            properties=dict(recipe.texts),
             server=f"{socket.gethostname().split('.')[0]}-printroom.local.",
         )

@@ -10,24 +10,18 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from ipp.rates import Rates
 from ipp.served import Asker, shown
 from store.queues import OperatorAccess, PrintQueue, QueueAccess
 from store.tables import Store
 
 REMEMBERED_S = 300.0  # a password that was right: argon2 takes 50 ms, and clients send it with every request
 TRIES, TRIES_WITHIN_S = 10, 60.0
-
-
-@dataclass
-class _Bucket:
-    tokens: float
-    at: float
 
 
 class Doorman:
@@ -50,9 +44,8 @@ class Doorman:
             most_per_host: at the same time.
         """
         self._store, self._networks = store, tuple(networks)
-        self._rate, self._most, self._most_per_host = requests_per_s, most_connections, most_per_host
+        self._rates, self._most, self._most_per_host = Rates(requests_per_s), most_connections, most_per_host
         self._connections: Counter[str] = Counter()
-        self._buckets: dict[str, _Bucket] = {}
         self._right: dict[bytes, float] = {}
         self._wrong: dict[str, list[float]] = {}
         self._hasher = PasswordHasher()
@@ -77,16 +70,7 @@ class Doorman:
 
     def may_ask(self, host: str) -> bool:
         """Whether a host has not sent too many requests lately."""
-        now = time.monotonic()
-        bucket = self._buckets.setdefault(host, _Bucket(2 * self._rate, now))
-        bucket.tokens = min(2 * self._rate, bucket.tokens + (now - bucket.at) * self._rate)
-        bucket.at = now
-        if len(self._buckets) > 10_000:
-            self._buckets = {one: kept for one, kept in self._buckets.items() if now - kept.at < 60}
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        return self._rates.may_ask(host)
 
     def known(self, queue: PrintQueue, authorization: str, claimed: str, host: str) -> Asker | None:
         """Who asks; None when a queue wants a password and this is not it.

@@ -64,6 +64,7 @@ class FrontEndSettings:
     min_free_bytes: int = 0
     requests_per_s: float = 500.0
     tls: ssl.SSLContext | None = None
+    fingerprint: str = ""  # of the certificate in tls
     announces: bool = True
     interfaces: Sequence[str] = ()
     stall_limit_s: float = 20.0
@@ -136,6 +137,7 @@ class FrontEnd:
                 self._settings.interfaces,
                 self._settings.panel_port,
                 self._settings.tls is not None,
+                self._settings.fingerprint,
             )
             tasks.append(asyncio.create_task(self._announce(advertiser)))
         greeting: set[asyncio.Task[None]] = set()

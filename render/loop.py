@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
-from pathlib import Path
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import structlog
@@ -24,7 +23,7 @@ from render.frames import Picture
 from render.pictures import MeasureTask, measure
 from render.plan import images_used, plan
 from render.sheets import SheetPlan
-from render.sources import check_settled, locate
+from render.sources import ImageFolders, check_settled, locate
 from render.workers import Cluster, Workers
 from store import progress
 from store.errors import StoreUnavailable
@@ -62,22 +61,25 @@ class RenderLoop:
         self,
         store: Store,
         workers: Workers,
-        roots: Sequence[Path],
+        image_folders: ImageFolders,
         max_pixels: int,
         max_bytes: int = 4_000_000_000,
         cluster: Cluster | None = None,
+        image_wait: timedelta = timedelta(0),
     ) -> None:
         """
         Args:
             store: the open store.
             workers: the drawing processes.
-            roots: the image folders below which records may name pictures.
+            image_folders: below which records may name pictures.
             max_pixels: pictures with more are refused before they are decoded.
             max_bytes: what all drawing processes may take together.
             cluster: draws instead of the workers, while it is there.
+            image_wait: how long a ticket waits for pictures that are not there yet, from its opening.
         """
+        self._image_wait = image_wait
         self._max_bytes, self._cluster = max_bytes, cluster or Cluster("")
-        self._store, self._workers, self._roots, self._max_pixels = store, workers, roots, max_pixels
+        self._store, self._workers, self._image_folders, self._max_pixels = store, workers, image_folders, max_pixels
         self._running: dict[Future[Any], Work] = {}
         self._suspects: list[Work] = []
         self._measured: dict[int, dict[str, Picture | RenderError]] = {}  # by ticket, until it is planned
@@ -201,7 +203,7 @@ class RenderLoop:
                     )
                 digests = dict(plans[0].digests)
                 sources = tuple(
-                    Source(name, locate(record.image(name), folder, self._roots), digests.get(name, ""))
+                    Source(name, locate(record.image(name), folder, self._image_folders), digests.get(name, ""))
                     for name in plans[0].images
                 )
                 assets = {asset.sha256: folder.asset(asset.sha256) for one in plans for asset in one.assets}
@@ -222,9 +224,10 @@ class RenderLoop:
         instructions = self._store.instructions.get(ticket.id)
         known: dict[str, Picture | RenderError] = {}
         tasks: list[MeasureTask] = []
+        missing: list[str] = []
         for image in images_used(instructions):
             try:
-                source = locate(image, self._store.folder, self._roots)
+                source = locate(image, self._store.folder, self._image_folders)
                 if image.path is not None:
                     check_settled(source, image.name, now.timestamp())
             except PictureUnsettled as error:
@@ -233,8 +236,13 @@ class RenderLoop:
                 return False
             except RenderError as error:
                 known[image.name] = error
+                missing.append(image.name)
             else:
                 tasks.append(MeasureTask(source, image.name, self._max_pixels, image.sha256 or ""))
+        if missing and now < ticket.opened_at + self._image_wait:
+            with self._store.transaction():
+                progress.explain_ticket(self._store, ticket, _why_without(missing, ticket.opened_at + self._image_wait))
+            return False
         self._measured[ticket.id] = known
         for task in tasks:
             self._submit(Work(ticket.id, task.name, task))
@@ -363,6 +371,16 @@ class RenderLoop:
         if not self._store.sheets.by("ticket_state", (ticket_id, SheetState.PLANNED.value)):
             progress.move_ticket(self._store, self._store.tickets.get(ticket_id), "drawn", now)
             progress.review_ticket(self._store, ticket_id, now)
+
+
+def _why_without(missing: Sequence[str], until: datetime) -> str:
+    """Why a ticket waits whose pictures are not all there."""
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    verb = "is" if len(missing) == 1 else "are"
+    return (
+        f"waits until {until.astimezone():%H:%M} for {', '.join(missing[:3])}{more}, which {verb} not here yet: "
+        "look whether the studio's program still uploads"
+    )
 
 
 def may_start(render_job: RenderJob, local: time) -> bool:

@@ -19,7 +19,7 @@ from render.pictures import MeasureTask, measure
 from render.plan import images_used, plan
 from render.samples import sample_photo
 from render.sheets import Placement, SheetPlan, TextLine
-from render.sources import locate
+from render.sources import ImageFolders, locate
 from render.workers import Workers
 from store.folder import DataFolder
 from store.model import Model
@@ -67,14 +67,14 @@ class Rehearsal(Model):
 class Rehearser:
     """Rehearses in a drawing process of its own, so that nobody waits behind a Saturday's prints."""
 
-    def __init__(self, folder: DataFolder, roots: Sequence[Path], max_pixels: int) -> None:
+    def __init__(self, folder: DataFolder, image_folders: ImageFolders, max_pixels: int) -> None:
         """
         Args:
             folder: the data folder, for uploaded pictures and the profiles' files.
-            roots: as for the render loop.
+            image_folders: as for the render loop.
             max_pixels: pictures with more are refused.
         """
-        self._folder, self._roots, self._max_pixels = folder, roots, max_pixels
+        self._folder, self._image_folders, self._max_pixels = folder, image_folders, max_pixels
         self._workers = Workers(1, limit_s=60)
         self._turn = threading.Lock()
 
@@ -128,7 +128,7 @@ class Rehearser:
 
     def _located(self, image: ImageRef) -> Path | RenderError:
         try:
-            return locate(image, self._folder, self._roots)
+            return locate(image, self._folder, self._image_folders)
         except RenderError as error:
             return error
 

@@ -140,6 +140,7 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.nice(5)  # the panel answers first
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # whoever started us may keep to one core; drawing takes all
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -388,11 +388,11 @@ class JournalStorage(Storage):
                     found += has_now - (doc_id in committed)
         return found
 
-    def lookup(self, name: str, index_name: str, key: Hashable) -> list[tuple[int, Document]]:
-        """(id, document) of those that have the key, by id."""
+    def lookup(self, name: str, index_name: str, key: Hashable, settled: bool = True) -> list[tuple[int, Document]]:
+        """(id, document) of those that have the key, by id; unless `settled`, with what is on its way to the disk."""
         index = self._indexes[name][index_name]
         mine = self._is_mine()
-        if not mine:
+        if settled and not mine:
             self._barrier()
         with self._memory:
             found = {doc_id: self._tables[name][doc_id] for doc_id in index.ids(key)}

@@ -57,6 +57,15 @@ class DataFolder:
         return self.sheets / f"{sheet_id}.thumb.jpg"
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk: what was created or renamed in it survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class FolderLock:
     """Exclusive ownership of a data folder while the process lives.
 

@@ -10,7 +10,8 @@ import structlog
 
 from store.archive import ArchivedTicket
 from store.errors import StoreError
-from store.pushed import RecordKind
+from store.pushed import AT_THE_BOX
+from store.records import Scope
 from store.states import ENDED_QUEUE_JOBS, ENDED_TICKETS, OPEN_PRINT_JOBS
 from store.tables import Store
 
@@ -19,6 +20,7 @@ log = structlog.get_logger("housekeeping")
 EVERY_S = 3600.0
 BATCH = 50  # tickets in one transaction
 DOWNLOADS_REMEMBERED = timedelta(days=30)  # after their end, so that "expired" can be told from "never was"
+ANSWERS_KEPT = timedelta(days=2)  # a desktop that is switched off over a night may still ask again
 UPLOAD_GRACE = timedelta(days=1)  # a picture is uploaded before the record that needs it
 
 
@@ -56,6 +58,7 @@ class Housekeeper:
         self._delete_queued(now - UPLOAD_GRACE)
         self._forget_records(now - self._retention.records, now - self._retention.tickets)
         self._forget_changes(now - self._retention.records)
+        self._forget_answers(now - ANSWERS_KEPT)
         self._delete_pictures(now - UPLOAD_GRACE)
         self._forget_downloads(now - DOWNLOADS_REMEMBERED)
         self._delete_assets(now - UPLOAD_GRACE)
@@ -123,20 +126,31 @@ class Housekeeper:
 
     def _forget_records(self, before: datetime, print_jobs_before: datetime) -> None:
         for record in self._store.records.all():
-            is_print_job = record.kind is RecordKind.PRINT_JOB  # its pages are of no use without its ticket
-            if record.changed_at < (print_jobs_before if is_print_job else before):
+            # Those that began at the box have no other use than their ticket.
+            if record.changed_at < (print_jobs_before if record.kind in AT_THE_BOX else before):
                 with self._store.transaction():
                     if not self._store.tickets.by("record", record.id):
                         self._store.records.remove(record.id)
                         log.info("record.expired", kind=record.kind.value, number=record.number)
 
     def _forget_changes(self, before: datetime) -> None:
-        """Changes that every desktop client has taken, and that are old."""
-        taken = min((client.acknowledged for client in self._store.desktop_clients.all()), default=0)
+        """Changes that every desktop client and webhook has taken, and that are old."""
+        store = self._store
+        listeners = [client.acknowledged for client in store.desktop_clients.all() if Scope.FOLLOW in client.scopes]
+        listeners += [webhook.after for webhook in store.webhooks.all() if not webhook.inactive]
+        taken = min(listeners, default=0)
+        undelivered = {delivery.change_id for delivery in store.deliveries.all()}
+        with store.transaction():
+            for change in store.changes.all():
+                if change.id <= taken and change.at < before and change.id not in undelivered:
+                    store.changes.remove(change.id)
+
+    def _forget_answers(self, before: datetime) -> None:
+        """Answers kept for repeated requests."""
         with self._store.transaction():
-            for change in self._store.changes.all():
-                if change.id <= taken and change.at < before:
-                    self._store.changes.remove(change.id)
+            for kept in self._store.kept_answers.all():
+                if kept.at < before:
+                    self._store.kept_answers.remove(kept.id)
 
     def _delete_pictures(self, uploaded_before: datetime) -> None:
         """Uploaded pictures that no record and no open ticket needs."""

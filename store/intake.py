@@ -6,12 +6,16 @@ or error status) do not count as a change by the desktop, whether or not it has 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
-from store.model import Model
+from store.hot_folders import ARRIVED, FAILED, PRINTED, HotFolder
+from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
 from store.records import Instructions, Moment, Record, RenderJob, Ticket
 from store.states import TicketState
@@ -25,18 +29,21 @@ class Answer(StrEnum):
 
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"  # the box already has this revision
-    STALE = "stale"  # the box has a later revision
+    STALE = "stale"  # the box has a later revision, or this one with other content
 
 
-class Receipt(Model):
-    """The answer to one pushed record."""
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one pushed record."""
 
-    kind: RecordKind
-    number: str
     answer: Answer
-    revision: int  # that the box now has
-    status: str  # that the record now has in the box
-    tickets: tuple[int, ...] = ()  # opened by this push
+    record: Record  # as the box now has it
+    opened: tuple[Ticket, ...] = ()  # by this push
+
+    @property
+    def tickets(self) -> tuple[int, ...]:
+        """Ids of those that this push opened."""
+        return tuple(ticket.id for ticket in self.opened)
 
 
 def find_record(store: Store, kind: RecordKind, number: str) -> Record | None:
@@ -46,7 +53,7 @@ def find_record(store: Store, kind: RecordKind, number: str) -> Record | None:
 
 
 def accept(store: Store, push: RecordPush, now: datetime) -> Receipt:
-    """Take a record as a desktop sent it; durable when this returns.
+    """Take a record as a desktop sent it; durable when the outermost transaction has ended.
 
     Raises:
         StoreUnavailable: nothing was taken.
@@ -54,34 +61,94 @@ def accept(store: Store, push: RecordPush, now: datetime) -> Receipt:
     with store.transaction():
         known = find_record(store, push.kind, push.number)
         if known and push.revision < known.revision:
-            return _receipt(known, Answer.STALE)
+            return Receipt(Answer.STALE, known)
         if known and push.revision == known.revision:
             # The same number may hide different content when two desktops edit at once; the first one stands,
             # and the other learns from `stale` that it must look again and send a higher revision.
             same = push == known.pushed().with_(status=known.pushed_status)
-            return _receipt(known, Answer.UNCHANGED if same else Answer.STALE)
+            return Receipt(Answer.UNCHANGED if same else Answer.STALE, known)
         has_changed = known is None or push.status != known.pushed_status
         status = push.status if has_changed or known is None else known.status
-        fields = {name: getattr(push, name) for name in RecordPush.model_fields}
-        record = Record(
-            **{**fields, "status": status},
-            id=known.id if known else 0,
-            pushed_status=push.status,
-            changed_at=now,
-        )
-        if known:
-            store.records.put(record)
-        else:
-            record = store.records.add(record)
-        tickets: tuple[int, ...] = ()
+        record = keep_record(store, push, known, now, status=status)
+        tickets: tuple[Ticket, ...] = ()
         if has_changed:
-            tickets = tuple(
-                open_ticket(store, record, render_job, now).id
-                for render_job in store.render_jobs.all()
-                if is_selected(render_job, push)
-            )
-    log.info("record.accepted", kind=push.kind.value, number=push.number, status=push.status, tickets=list(tickets))
-    return _receipt(record, Answer.ACCEPTED, tickets)
+            selected = [one for one in store.render_jobs.all() if is_selected(one, push)]
+            tickets = tuple(_open_selected(store, record, render_job, now) for render_job in selected)
+    if tickets:
+        opened = [ticket.id for ticket in tickets]
+        log.info("record.selected", kind=push.kind.value, number=push.number, status=push.status, tickets=opened)
+    return Receipt(Answer.ACCEPTED, record, tickets)
+
+
+def keep_record(
+    store: Store, push: RecordPush, known: Record | None, now: datetime, status: str = "", drop: str = ""
+) -> Record:
+    """Keep a record in place of the one that is known.
+
+    Args:
+        store: the open store.
+        push: the record as it came.
+        known: as the box has it.
+        now: the time.
+        status: that it has at the box; '' for the one that it came with.
+        drop: what was dropped into a hot folder to make it.
+    """
+    # A push was checked when it was read, and copying its thousand images through the same checks takes its time.
+    record = Record.model_construct(
+        **{
+            **dict(push),
+            "status": status or push.status,
+            "id": known.id if known else 0,
+            "pushed_status": push.status,
+            "changed_at": now,
+            "drop": drop,
+        }
+    )
+    if known is None:
+        return store.records.add(record)
+    store.records.put(record)
+    return record
+
+
+def accept_drop(store: Store, hot_folder: HotFolder, push: RecordPush, drop: str, now: datetime) -> Ticket:
+    """Make what was dropped into a hot folder a record and a ticket, once.
+
+    Args:
+        store: the open store.
+        hot_folder: where it lay.
+        push: the record; it gets another number where the box has that one already.
+        drop: names this drop among all; a drop that has its ticket gets no second one.
+        now: the time.
+
+    Raises:
+        NotFound: the hot folder's render profile is gone.
+    """
+    with store.transaction():
+        known = store.records.by("drop", drop)
+        if known:
+            return store.tickets.by("record", known[0].id)[0]
+        profile = store.render_profiles.get(hot_folder.profile_id)
+        push = push.model_copy(update={"number": _free_number(store, push.number)})
+        record = keep_record(store, push, None, now, drop=drop)
+        render_job = RenderJob(
+            name=f"Hot folder {hot_folder.name}",
+            kind=RecordKind.HOT_FOLDER,
+            select_status=ARRIVED,
+            profile_ids=(profile.id,),
+            finish_status=PRINTED,
+            error_status=FAILED,
+        )
+        note = f"dropped into hot folder {hot_folder.name}"
+        return open_ticket(store, record, render_job, (profile,), now, note)
+
+
+def _free_number(store: Store, wanted: str) -> str:
+    """The number itself, or with a count behind it."""
+    count, number = 1, wanted
+    while find_record(store, RecordKind.HOT_FOLDER, number):
+        count += 1
+        number = f"{wanted[:190]} ({count})"
+    return number
 
 
 def is_selected(render_job: RenderJob, push: RecordPush) -> bool:
@@ -89,8 +156,31 @@ def is_selected(render_job: RenderJob, push: RecordPush) -> bool:
     return not render_job.inactive and render_job.kind == push.kind and render_job.select_status == push.status
 
 
-def open_ticket(store: Store, record: Record, render_job: RenderJob, now: datetime) -> Ticket:
-    """Queue a record for a render job, freezing record, render job and profiles as they stand."""
+def _open_selected(store: Store, record: Record, render_job: RenderJob, now: datetime) -> Ticket:
+    profiles = tuple(p for i in render_job.profile_ids if (p := store.render_profiles.find(i)))
+    return open_ticket(store, record, render_job, profiles, now, f"status '{record.pushed_status}'")
+
+
+def open_ticket(
+    store: Store,
+    record: Record,
+    render_job: RenderJob,
+    profiles: Sequence[RenderProfile],
+    now: datetime,
+    note: str,
+    **fields: Any,
+) -> Ticket:
+    """Queue a record for a render job, freezing record, render job and profiles as they stand.
+
+    Args:
+        store: the open store.
+        record: which has an id.
+        render_job: may be one that is not in the store.
+        profiles: what it runs.
+        now: the time.
+        note: why it opens, for its trace.
+        fields: more of the ticket's.
+    """
     ticket = store.tickets.add(
         Ticket(
             record_id=record.id,
@@ -102,20 +192,10 @@ def open_ticket(store: Store, record: Record, render_job: RenderJob, now: dateti
             state=TicketState.WAITING,
             opened_at=now,
             changed_at=now,
-            trace=(Moment(at=now, event="open", state=TicketState.WAITING, note=f"status '{record.pushed_status}'"),),
+            trace=(Moment(at=now, event="open", state=TicketState.WAITING, note=note),),
+            **fields,
         )
     )
-    profiles = tuple(p for i in render_job.profile_ids if (p := store.render_profiles.find(i)))
-    store.instructions.add(Instructions(id=ticket.id, record=record.pushed(), render_job=render_job, profiles=profiles))
+    frozen = Instructions(id=ticket.id, record=record.pushed(), render_job=render_job, profiles=tuple(profiles))
+    store.instructions.add(frozen)
     return ticket
-
-
-def _receipt(record: Record, answer: Answer, tickets: tuple[int, ...] = ()) -> Receipt:
-    return Receipt(
-        kind=record.kind,
-        number=record.number,
-        answer=answer,
-        revision=record.revision,
-        status=record.status,
-        tickets=tickets,
-    )

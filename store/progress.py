@@ -13,6 +13,7 @@ import structlog
 
 from store import downloads, queue_jobs, states
 from store.errors import ImpossibleMove
+from store.pushed import AT_THE_BOX
 from store.records import Change, Instructions, ItemResult, Moment, Outcome, PrintJob, Sheet, Ticket
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
@@ -199,7 +200,7 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
             return ended
         record = store.records.get(ticket.record_id)
         store.records.put(record.with_(status=status, changed_at=now))
-        if ended.queue_job_id is not None:
+        if record.kind in AT_THE_BOX:
             queue_jobs.follow(store, ended, now)
             return ended
         store.changes.add(

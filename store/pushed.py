@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from store.model import HexColour, Model, Name, Sha256
 from store.sizes import Size
 
 
 class RecordKind(StrEnum):
-    """What a desktop keeps records of."""
+    """What there are records of: three kinds that desktops keep, and two that begin at the box."""
 
     SESSION = "session"
     INVOICE = "invoice"
     ORDER = "order"
-    PRINT_JOB = "print job"  # sent to a print queue of the box; desktops do not push these
+    PRINT_JOB = "print job"  # sent to a print queue of the box
+    HOT_FOLDER = "hot folder"  # dropped into a watched folder
+
+
+AT_THE_BOX = frozenset({RecordKind.PRINT_JOB, RecordKind.HOT_FOLDER})  # no desktop knows of these
+MAX_REVISION = 2**53 - 1  # whole numbers that every JSON reader keeps
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Crop(Model):
@@ -95,12 +101,10 @@ class Item(Model):
     tint: HexColour = Field("#b09070", description="the colour of middle grey under a custom tint")
 
 
-class RecordPush(Model):
-    """A record as a desktop client sends it: always the whole of it."""
+class RecordContent(Model):
+    """What is known of a record, always the whole of it."""
 
-    kind: RecordKind
     number: Name = Field(description="the studio's number, unique within the kind")
-    revision: int = Field(ge=0, description="grows whenever the desktop changes the record")
     status: Name = Field(description="the studio's own status text")
     client_name: str = Field("", max_length=200)
     location: str = Field("", max_length=200)
@@ -109,16 +113,18 @@ class RecordPush(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = Counter(image.name for image in self.images)
-        for name, count in names.items():
-            if count > 1:
-                raise ValueError(f"two images are named '{name}': image names must be unique within the record")
-        ids = Counter(item.id for item in self.items)
+        names: set[str] = set()
+        for image in self.images:
+            if image.name in names:
+                raise ValueError(f"two images are named '{image.name}': image names must be unique within the record")
+            names.add(image.name)
+        ids: set[str] = set()
         for position, item in enumerate(self.items):
             if item.image not in names:
                 raise ValueError(f"items[{position}].image '{item.image}' is not the name of an image of this record")
-            if ids[item.id] > 1:
+            if item.id in ids:
                 raise ValueError(f"two items have the id '{item.id}': item ids must be unique within the record")
+            ids.add(item.id)
         return self
 
     def image(self, name: str) -> ImageRef:
@@ -126,7 +132,37 @@ class RecordPush(Model):
         return next(image for image in self.images if image.name == name)
 
 
-class DesktopPush(RecordPush):
-    """What desktops may send: the kinds of records that they keep."""
+class RecordPush(RecordContent):
+    """A record in one revision."""
 
-    kind: Literal["session", "invoice", "order"]  # type: ignore[assignment]  # words read better in messages
+    kind: RecordKind
+    revision: int = Field(ge=0, le=MAX_REVISION)
+
+
+class DesktopPush(RecordContent):
+    """A record as a desktop client sends it: a full snapshot, with a revision or the time of its last change."""
+
+    kind: Literal["session", "invoice", "order"] = Field(description="of which kind the record is")
+    revision: int | None = Field(
+        None, ge=0, le=MAX_REVISION, description="grows whenever the desktop changes the record; or send changed_at"
+    )
+    changed_at: AwareDatetime | None = Field(
+        None, description="when the desktop last changed the record, with its time zone; instead of a revision"
+    )
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if (self.revision is None) == (self.changed_at is None):
+            raise ValueError("give either revision (a number that grows) or changed_at (the time of the last change)")
+        if self.changed_at is not None and self.changed_at < _EPOCH:
+            raise ValueError("changed_at lies before 1970: check the clock of the desktop")
+        return self
+
+    def record(self) -> RecordPush:
+        """The same with a revision; a time counts in microseconds since 1970."""
+        fields = dict(self)
+        changed_at = fields.pop("changed_at")
+        if changed_at is not None:
+            fields["revision"] = (changed_at - _EPOCH) // timedelta(microseconds=1)
+        # Everything in it was checked a moment ago.
+        return RecordPush.model_construct(**{**fields, "kind": RecordKind(self.kind)})

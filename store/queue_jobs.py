@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from store import states
+from store import intake, states
 from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
 from store.queues import PrintQueue, QueueDocument, QueueJob
-from store.records import Instructions, Moment, Record, RenderJob, Ticket
+from store.records import RenderJob, Ticket
 from store.states import QueueJobState, TicketState
 from store.tables import Store
 
@@ -136,13 +136,8 @@ def open_ticket(
     """Make a job whose pages are pictures now a record and a ticket."""
     with store.transaction():
         job = store.queue_jobs.get(job_id)
-        known = store.records.by("number", (RecordKind.PRINT_JOB.value, push.number))
-        fields = {name: getattr(push, name) for name in RecordPush.model_fields}
-        record = Record(**fields, id=known[0].id if known else 0, pushed_status=push.status, changed_at=now)
-        if known:
-            store.records.put(record)
-        else:
-            record = store.records.add(record)
+        known = intake.find_record(store, RecordKind.PRINT_JOB, push.number)
+        record = intake.keep_record(store, push, known, now)
         render_job = RenderJob(
             name=f"Print queue {queue.name}",
             kind=RecordKind.PRINT_JOB,
@@ -151,24 +146,15 @@ def open_ticket(
             finish_status=PRINTED,
             error_status=FAILED,
         )
-        ticket = store.tickets.add(
-            Ticket(
-                record_id=record.id,
-                render_job_id=0,
-                kind=record.kind,
-                number=record.number,
-                client_name=record.client_name,
-                render_job_name=render_job.name,
-                state=TicketState.WAITING,
-                opened_at=now,
-                changed_at=now,
-                trace=(Moment(at=now, event="open", state=TicketState.WAITING, note=f"'{job.name}' of {job.user}"),),
-                queue_job_id=job.id,
-                is_paused=queue.is_paused,
-            )
-        )
-        store.instructions.add(
-            Instructions(id=ticket.id, record=record.pushed(), render_job=render_job, profiles=(profile,))
+        ticket = intake.open_ticket(
+            store,
+            record,
+            render_job,
+            (profile,),
+            now,
+            f"'{job.name}' of {job.user}",
+            queue_job_id=job.id,
+            is_paused=queue.is_paused,
         )
         move(store, job, "open", now, ticket_id=ticket.id, impressions=sum(item.quantity for item in push.items))
         return ticket

@@ -20,10 +20,11 @@ class Record(RecordPush, Stored):
 
     pushed_status: str  # what the desktop is known to show: its last push, or the change it acknowledged
     changed_at: datetime
+    drop: str = ""  # what was dropped into a hot folder to make it
 
     def pushed(self) -> RecordPush:
         """The part that desktops send."""
-        return RecordPush.model_validate({name: getattr(self, name) for name in RecordPush.model_fields})
+        return RecordPush.model_construct(**{name: getattr(self, name) for name in RecordPush.model_fields})
 
 
 # -- what the studio configures beside profiles -----------------------------------------------------------------
@@ -295,13 +296,34 @@ class Asset(Stored):
     added_at: datetime
 
 
+class Scope(StrEnum):
+    """What a desktop client may do."""
+
+    PUSH = "push"  # send pictures and records
+    FOLLOW = "follow"  # hear what became of them
+
+
 class DesktopClient(Stored):
     """A program that may use the sync API."""
 
     name: Name
     token_sha256: Sha256
+    scopes: tuple[Scope, ...] = tuple(Scope)
     acknowledged: int = 0  # the last Change it has taken
     created_at: datetime
+    last_used_at: datetime | None = None  # to the minute
+    last_used_from: str = ""  # its address
+    last_used_tls: bool = False
+
+
+class KeptAnswer(Stored):
+    """What was answered to a request with an Idempotency-Key, for when it comes again."""
+
+    client_id: int
+    key: str
+    request_sha256: str
+    answer: str  # JSON
+    at: datetime
 
 
 class Person(Stored):

@@ -8,6 +8,7 @@ with store.transaction():
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +18,7 @@ from store.archive import Archive
 from store.database import Document
 from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
+from store.hot_folders import HotFolder
 from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
@@ -29,6 +31,7 @@ from store.records import (
     DesktopClient,
     Download,
     Instructions,
+    KeptAnswer,
     Person,
     Printer,
     PrinterPool,
@@ -42,6 +45,7 @@ from store.records import (
 from store.states import SETTLED_SHEETS, SheetState
 from store.tinydb_tables import Database
 from store.upgrade import SCHEMA, upgrade
+from store.webhooks import Delivery, Webhook
 
 M = TypeVar("M", bound=Stored)
 
@@ -93,9 +97,12 @@ class Shelf(Generic[M]):
         """The things that were added last, newest first; costs what it returns."""
         return [self._model_of(i, d) for i, d in self._storage.newest(self._name, limit)]
 
-    def by(self, index: str, key: Any) -> list[M]:
-        """What an index has under a key, by id. Keys are compared as stored: enums by their value."""
-        return [self._model_of(i, d) for i, d in self._storage.lookup(self._name, index, key)]
+    def by(self, index: str, key: Any, settled: bool = True) -> list[M]:
+        """What an index has under a key, by id. Keys are compared as stored: enums by their value.
+
+        Unless `settled`, also what is only on its way to the disk, without waiting for it.
+        """
+        return [self._model_of(i, d) for i, d in self._storage.lookup(self._name, index, key, settled)]
 
     def count(self, index: str, key: Any) -> int:
         """How many an index has under a key, without reading them."""
@@ -111,7 +118,7 @@ class Shelf(Generic[M]):
         with self._storage.transaction():
             if self._storage.document(self._name, doc_id) is not None:
                 raise Conflict(f"there already is a {self._model.__name__} with id {doc_id}")
-            kept = thing.with_(id=doc_id)
+            kept = thing.model_copy(update={"id": doc_id})
             self.put(kept)
         return kept
 
@@ -145,6 +152,7 @@ class Store:
             StoreLocked, StoreDamaged, StoreTooNew: with what to do.
         """
         self._lock = FolderLock(root)
+        self._free_bytes, self._free_seen_at = 0, 0.0
         try:
             self.folder = DataFolder(root)
             self._database = Database(self.folder.store, SCHEMA, disk, upgrade)
@@ -153,7 +161,9 @@ class Store:
             self._lock.release()
             raise
         db = self._database
-        self.records = Shelf(db, "records", Record, number=lambda d: (d["kind"], d["number"]))
+        self.records = Shelf(
+            db, "records", Record, number=lambda d: (d["kind"], d["number"]), drop=lambda d: d.get("drop", "")
+        )
         self.render_profiles = Shelf(db, "render_profiles", RenderProfile)
         self.studio_layouts = Shelf(db, "studio_layouts", StudioLayout)
         self.render_jobs = Shelf(db, "render_jobs", RenderJob)
@@ -194,6 +204,10 @@ class Store:
         self.downloads = Shelf(db, "downloads", Download, token=lambda d: d["token"], ticket=lambda d: d["ticket_id"])
         self.assets = Shelf(db, "assets", Asset)
         self.desktop_clients = Shelf(db, "desktop_clients", DesktopClient, token=lambda d: d["token_sha256"])
+        self.kept_answers = Shelf(db, "kept_answers", KeptAnswer, key=lambda d: (d["client_id"], d["key"]))
+        self.webhooks = Shelf(db, "webhooks", Webhook)
+        self.deliveries = Shelf(db, "deliveries", Delivery, webhook=lambda d: d["webhook_id"])
+        self.hot_folders = Shelf(db, "hot_folders", HotFolder)
         self.alert_settings = Shelf(db, "alert_settings", AlertSettings)
         self.alerts = Shelf(db, "alerts", Alert)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
@@ -231,9 +245,14 @@ class Store:
         return found
 
     def has_room(self, min_free_bytes: int) -> bool:
-        """Whether there is room, and a disk, for new work; what is accepted needs what is left."""
-        journal = self._database.journal
-        return not journal.failed and shutil.disk_usage(self.folder.root).free >= min_free_bytes
+        """Whether there is room, and a disk, for new work; what is accepted needs what is left.
+
+        The disk is asked once a second at most: thousands of pushes do not fill it meanwhile.
+        """
+        now = time.monotonic()
+        if now - self._free_seen_at > 1.0:
+            self._free_bytes, self._free_seen_at = shutil.disk_usage(self.folder.root).free, now
+        return not self._database.journal.failed and self._free_bytes >= min_free_bytes
 
     def close(self) -> None:
         """Everything to the disk, and the folder free for another process."""

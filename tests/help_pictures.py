@@ -9,6 +9,7 @@ from pathlib import Path
 from render.ready_made import READY_MADE
 from render.rehearse import Rehearser
 from render.samples import sample_photo
+from render.sources import ImageFolders
 from store.folder import DataFolder
 from store.profiles import LayoutTemplate, RenderProfile, Selection
 from store.pushed import RecordPush
@@ -42,7 +43,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        record, rehearser = studio(root), Rehearser(DataFolder(root / "data"), (root,), 10**8)
+        record, rehearser = studio(root), Rehearser(DataFolder(root / "data"), ImageFolders((root,)), 10**8)
         for name, layout in READY_MADE.items():
             file_of(name).write_bytes(drawn(rehearser, record, layout))
             print(file_of(name))

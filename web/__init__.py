@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 
+from ipp.rates import Rates
+from render.sources import ImageFolders
 from store.records import AlertSettings
 from store.tables import Store
+from store.webhooks import Webhook
 
 if TYPE_CHECKING:
     from ipp.room import IppRoom
@@ -26,14 +29,31 @@ class Services:
     store: Store
     room: IppRoom
     rehearser: Rehearser
-    image_roots: Sequence[Path] = ()
+    image_folders: ImageFolders = field(default_factory=ImageFolders)
     max_image_bytes: int = 512 * 1024 * 1024
+    max_body_bytes: int = 16 * 1024 * 1024  # of JSON and forms
+    requires_tls: bool = False  # of desktop clients
+    fingerprint: str = ""  # of the TLS certificate
     min_free_bytes: int = 0  # below it no new work is taken
     max_streams: int = 24  # browsers listening for changes; each holds a thread
+    max_polls: int = 64  # desktop clients waiting for changes; each holds a thread
+    max_wait_s: int = 60  # of one of them
+    sync_requests_per_s: float = 200.0  # of one desktop client on average
+    hot_folder_root: Path | None = None
+    send_webhook: Callable[[Webhook, str, bytes], str] | None = None  # answers why it was refused, or ''
     send_alert: Callable[[AlertSettings, str], None] | None = None
     is_stopping: Callable[[], bool] = lambda: False
     first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
     version: str = "0.1.0"
+
+    def __post_init__(self) -> None:
+        from web.sync.changes import Bell, Polls
+        from web.sync.pairing import PairingCodes
+
+        self.sync_rates = Rates(self.sync_requests_per_s)
+        self.polls = Polls(self.max_polls)
+        self.bell = Bell(self.store, self.is_stopping)
+        self.pairing = PairingCodes()
 
 
 def services() -> Services:
@@ -58,13 +78,16 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         events,
         filters,
         history,
+        hot_folders,
         printers,
         profiles,
         queues,
         render_jobs,
         sync,
         tickets,
+        webhooks,
     )
+    from web import help as help_pages
 
     app = Flask(__name__)
     app.secret_key = secret_key
@@ -73,12 +96,12 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_NAME="printroom",
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
-        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # JSON and forms; pictures have a limit of their own
+        MAX_CONTENT_LENGTH=parts.max_body_bytes,  # pictures have a limit of their own
     )
     app.extensions["printroom"] = parts
     rooms = (
-        alerts, assets, auth, clients, downloads, events, history, printers, profiles, queues, render_jobs, sync,
-        tickets,
+        alerts, assets, auth, clients, sync, downloads, events, help_pages, history, hot_folders, printers, profiles,
+        queues, render_jobs, tickets, webhooks,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.pages)

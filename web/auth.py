@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Request, Response, g, redirect, render_template, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response as AnyResponse
 
 from store import queue_jobs
@@ -38,8 +39,23 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
+class PanelSessions(SecureCookieSessionInterface):
+    """Sessions are the panel's: the sync API neither reads cookies nor sets any."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """As Flask's, for people only."""
+        return self.session_class() if request.path.startswith("/sync/") else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """As Flask's, for people only."""
+        if session.modified or session.accessed:
+            super().save_session(app, session, response)
+
+
 def install(app: Flask) -> None:
     """Guard every page: a person for the panel, a token for /sync (checked there), and no foreign forms."""
+
+    app.session_interface = PanelSessions()
 
     @app.before_request
     def guard() -> AnyResponse | None:
@@ -59,6 +75,8 @@ def install(app: Flask) -> None:
     @app.after_request
     def headers(response: Response) -> Response:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if request.path.startswith("/sync/"):
+            return response  # programs show no pages
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault(
             "Content-Security-Policy",

@@ -7,11 +7,13 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify, render_template, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from store.errors import ImpossibleMove, NotFound, StoreError, StoreUnavailable
 
 log = structlog.get_logger("web")
+
+RETRY_AFTER = {429: {"Retry-After": "1"}, 503: {"Retry-After": "10"}}
 
 
 class Problem(Exception):
@@ -19,6 +21,7 @@ class Problem(Exception):
 
     def __init__(self, status: int, code: str, message: str, field: str = "", hint: str = "") -> None:
         self.status, self.code, self.message, self.field, self.hint = status, code, message, field, hint
+        self.headers: dict[str, str] = {}
         super().__init__(message)
 
     def as_json(self) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def install(app: Flask) -> None:
     """Register the handlers."""
 
     def answer(problem: Problem) -> tuple[Response | str, int, dict[str, str]]:
-        headers = {"Retry-After": "10"} if problem.status in (429, 503) else {}
+        headers = {**problem.headers, **RETRY_AFTER.get(problem.status, {})}
         if problem.status == 401 and request.path.startswith("/sync/"):
             headers["WWW-Authenticate"] = "Bearer"
         if request.path.startswith("/sync/"):
@@ -71,7 +74,10 @@ def install(app: Flask) -> None:
         if status < 400:
             return error
         code = (error.name or "error").lower().replace(" ", "-")
-        return answer(Problem(status, code, error.description or error.name))
+        problem = Problem(status, code, error.description or error.name)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            problem.headers["Allow"] = ", ".join(error.valid_methods)
+        return answer(problem)
 
     def on_store(error: StoreError) -> tuple[Response | str, int, dict[str, str]]:
         if isinstance(error, NotFound):

@@ -10,7 +10,7 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from store.pushed import RecordKind
+from store.pushed import AT_THE_BOX, RecordKind
 from store.records import RenderJob, Timing
 from web import forms, rehearsals, services
 
@@ -119,7 +119,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderJob | None
         form=form,
         errors=errors,
         known=known,
-        kinds=[kind for kind in RecordKind if kind is not RecordKind.PRINT_JOB],
+        kinds=[kind for kind in RecordKind if kind not in AT_THE_BOX],
         timings=list(Timing),
         profiles=store.render_profiles.all(),
         statuses=seen,

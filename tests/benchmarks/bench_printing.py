@@ -24,6 +24,7 @@ from ipp import sender
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
+from render.sources import ImageFolders
 from render.workers import Workers
 from store import intake
 from store.records import Person, Printer, PrinterPool
@@ -107,7 +108,7 @@ def five_thousand() -> dict[str, float]:
             commits, began = store.version, time.perf_counter()
             memory, answers = [], []
             with printing(store) as room:
-                rehearser = Rehearser(store.folder, (), 10**8)
+                rehearser = Rehearser(store.folder, ImageFolders(), 10**8)
                 client = create_app(Services(store=store, room=room, rehearser=rehearser), b"k" * 32).test_client()
                 client.post("/login", data={"name": "kim", "password": PASSWORD})
                 while store.tickets.get(1).state not in ENDED_TICKETS:
@@ -143,7 +144,7 @@ def drawn_to_first_byte() -> list[float]:
             with studio(folder) as store:
                 add(store, printer.name, printer.uri)
                 add_render_job(store, pool_id=1, dpi=100)
-                loop, stopping = RenderLoop(store, Workers(1), [], 10**8), threading.Event()
+                loop, stopping = RenderLoop(store, Workers(1), ImageFolders(), 10**8), threading.Event()
                 thread = threading.Thread(target=loop.run, args=(stopping,))
                 with printing(store):
                     until(lambda: store.printer_status.find(1) is not None, "the printer is known")

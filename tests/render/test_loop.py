@@ -18,6 +18,7 @@ from render.colour import adobe_rgb_profile
 from render.loop import CRASHED, RenderLoop
 from render.ready_made import READY_MADE
 from render.samples import sample_photo
+from render.sources import ImageFolders
 from render.workers import Workers
 from store import downloads, intake, progress
 from store.errors import ImpossibleMove, NotFound
@@ -40,7 +41,7 @@ def workers() -> Iterator[Workers]:
 @pytest.fixture
 def render(store: Store, workers: Workers) -> RenderUntil:
     """Runs the loop until a ticket is in one of some states."""
-    loop = RenderLoop(store, workers, [], 50_000_000)
+    loop = RenderLoop(store, workers, ImageFolders(), 50_000_000)
 
     def until(ticket_id: int, states: frozenset[TicketState] = ENDED_TICKETS, now: datetime = NOW) -> Ticket:
         deadline = time.monotonic() + 60
@@ -104,7 +105,7 @@ def test_by_hand_waits_for_a_person(store: Store, render: RenderUntil) -> None:
     add_render_job(store, timing="by hand")
     intake.accept(store, push(photo(store)), NOW)
     ticket = store.tickets.get(1)
-    loop = RenderLoop(store, Workers(1), [], 50_000_000)
+    loop = RenderLoop(store, Workers(1), ImageFolders(), 50_000_000)
     assert not loop.loop(NOW)
     assert store.tickets.get(1).reason == "waits for a person: press Start"
     with store.transaction():
@@ -115,12 +116,12 @@ def test_by_hand_waits_for_a_person(store: Store, render: RenderUntil) -> None:
 def test_a_restart_in_the_middle_draws_what_is_missing_and_no_second_file(store: Store, workers: Workers) -> None:
     add_render_job(store, folder="{number}")
     intake.accept(store, push([photo(store, seed) for seed in range(6)]), NOW)
-    first = RenderLoop(store, workers, [], 50_000_000)
+    first = RenderLoop(store, workers, ImageFolders(), 50_000_000)
     deadline = time.monotonic() + 60
     while not store.sheets.by("ticket_state", (1, SheetState.DRAWN.value)):
         first.loop(NOW)
         assert time.monotonic() < deadline
-    second = RenderLoop(store, Workers(1), [], 50_000_000)  # as after a crash: knows nothing of the first
+    second = RenderLoop(store, Workers(1), ImageFolders(), 50_000_000)  # as after a crash: knows nothing of the first
     while store.tickets.get(1).state is TicketState.RENDERING:
         second.loop(NOW)
         assert time.monotonic() < deadline
@@ -132,7 +133,7 @@ def test_a_restart_in_the_middle_draws_what_is_missing_and_no_second_file(store:
 def test_a_killed_worker_costs_a_retry_and_no_sheet(store: Store, workers: Workers) -> None:
     add_render_job(store)
     intake.accept(store, push([photo(store, seed, 2400, 1600) for seed in range(8)]), NOW)
-    loop = RenderLoop(store, workers, [], 50_000_000)
+    loop = RenderLoop(store, workers, ImageFolders(), 50_000_000)
     killed = False
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:
@@ -172,7 +173,7 @@ def test_a_picture_that_kills_its_worker_twice_fails_alone(
 def test_the_thread_starts_a_ticket_soon_and_stops_when_told(store: Store) -> None:
     add_render_job(store)
     stopping = threading.Event()
-    thread = threading.Thread(target=RenderLoop(store, Workers(1), [], 50_000_000).run, args=(stopping,))
+    thread = threading.Thread(target=RenderLoop(store, Workers(1), ImageFolders(), 50_000_000).run, args=(stopping,))
     thread.start()
     intake.accept(store, push(photo(store)), datetime.now(UTC))
     deadline = time.monotonic() + 30
@@ -254,7 +255,7 @@ def path_push(name: str = "a.jpg") -> RecordPush:
 
 
 def test_a_file_that_is_still_being_copied_is_waited_for(store: Store, workers: Workers, tmp_path: Path) -> None:
-    loop = RenderLoop(store, workers, [tmp_path], 50_000_000)
+    loop = RenderLoop(store, workers, ImageFolders((tmp_path,)), 50_000_000)
     add_render_job(store)
     intake.accept(store, path_push(), NOW)
     whole = sample_photo(1, 900, 600)
@@ -276,7 +277,7 @@ def test_a_file_that_is_still_being_copied_is_waited_for(store: Store, workers: 
 def test_a_picture_that_was_exchanged_after_planning_is_not_printed(
     store: Store, workers: Workers, tmp_path: Path
 ) -> None:
-    loop = RenderLoop(store, workers, [tmp_path], 50_000_000)
+    loop = RenderLoop(store, workers, ImageFolders((tmp_path,)), 50_000_000)
     add_render_job(store)
     intake.accept(store, path_push(), NOW)
     (tmp_path / "a.jpg").write_bytes(sample_photo(1, 900, 600))
@@ -300,7 +301,7 @@ def test_a_picture_that_was_exchanged_after_planning_is_not_printed(
 def test_a_sheet_that_needs_more_memory_than_there_is_says_so_before_it_is_begun(
     store: Store, workers: Workers
 ) -> None:
-    loop = RenderLoop(store, workers, [], 50_000_000, max_bytes=300_000_000)
+    loop = RenderLoop(store, workers, ImageFolders(), 50_000_000, max_bytes=300_000_000)
     add_render_job(store, size="20x30")
     intake.accept(store, push(photo(store)), NOW)
     deadline = time.monotonic() + 30
@@ -318,7 +319,7 @@ def test_what_runs_at_the_same_time_stays_within_the_memory_of_the_settings(stor
     add_render_job(store, size="8x10")
     intake.accept(store, push([photo(store, seed) for seed in range(1, 6)]), NOW)
     needs = 115_000_000
-    loop = RenderLoop(store, workers, [], 50_000_000, max_bytes=2 * 80_000_000 + needs + needs // 2)
+    loop = RenderLoop(store, workers, ImageFolders(), 50_000_000, max_bytes=2 * 80_000_000 + needs + needs // 2)
     most = 0
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:

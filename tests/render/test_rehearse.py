@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 from render.ready_made import READY_MADE
 from render.rehearse import PREVIEW_PX, Rehearser, sample_record, shrunk
 from render.samples import sample_photo
+from render.sources import ImageFolders
 from store.folder import DataFolder
 from store.profiles import RenderProfile
 from store.pushed import RecordPush
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> DataFolder:
 
 @pytest.fixture
 def rehearser(folder: DataFolder, tmp_path: Path) -> Iterator[Rehearser]:
-    made = Rehearser(folder, (tmp_path,), 50_000_000)
+    made = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000)
     yield made
     made.stop()
 
@@ -92,7 +93,7 @@ def test_every_ready_made_layout_has_a_picture_in_the_help_as_it_is_drawn_today(
 ) -> None:
     """When this fails because a layout was changed on purpose: `make help-pictures`. The photos' grain is random."""
     root, record = session
-    rehearser = Rehearser(folder, (root,), 50_000_000)
+    rehearser = Rehearser(folder, ImageFolders((root,)), 50_000_000)
     now = help_pictures.drawn(rehearser, record, READY_MADE[name])
     rehearser.stop()
     with Image.open(help_pictures.file_of(name)) as kept, Image.open(io.BytesIO(now)) as drawn:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from render.loop import RenderLoop
+from render.sources import ImageFolders
 from render.workers import Cluster, Workers
 from store import intake
 from store.states import ENDED_TICKETS, TicketState
@@ -99,7 +100,7 @@ def test_sheets_are_drawn_in_the_cluster_and_a_killed_workers_again_elsewhere(st
     intake.accept(store, push(digests), NOW)
     cluster, local = Cluster(dask.address, reconnect_s=0.5), Workers(1)
     until(lambda: cluster.count == 2, "the cluster's two workers", within_s=60, every_s=0.3)
-    loop = RenderLoop(store, local, [], 50_000_000, cluster=cluster)
+    loop = RenderLoop(store, local, ImageFolders(), 50_000_000, cluster=cluster)
     drawn_at_kill = -1
     deadline = time.monotonic() + 90
     while store.tickets.get(1).state not in ENDED_TICKETS:
@@ -128,7 +129,7 @@ def test_what_was_given_to_a_cluster_that_goes_away_is_drawn_here(store: Store, 
     intake.accept(store, push([photo(store, seed, 2400, 1600) for seed in range(1, 7)]), NOW)
     cluster, local = Cluster(dask.address, reconnect_s=0.5), Workers(1)
     until(lambda: cluster.count == 2, "the cluster's two workers", within_s=60, every_s=0.3)
-    loop = RenderLoop(store, local, [], 50_000_000, cluster=cluster)
+    loop = RenderLoop(store, local, ImageFolders(), 50_000_000, cluster=cluster)
     deadline, is_gone = time.monotonic() + 90, False
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
@@ -157,7 +158,7 @@ def test_without_an_answer_from_the_scheduler_the_box_draws_by_itself(store: Sto
     add_render_job(store)
     intake.accept(store, push(photo(store)), NOW)
     cluster, local = Cluster(f"tcp://127.0.0.1:{free_port()}"), Workers(1)
-    loop = RenderLoop(store, local, [], 50_000_000, cluster=cluster)
+    loop = RenderLoop(store, local, ImageFolders(), 50_000_000, cluster=cluster)
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline

@@ -45,7 +45,7 @@ def test_an_older_revision_changes_nothing(store: Store) -> None:
     digest = photo(store)
     intake.accept(store, push(digest, revision=5, status="Taken"), NOW)
     receipt = intake.accept(store, push(digest, revision=4), NOW)
-    assert (receipt.answer, receipt.revision, receipt.status) == (Answer.STALE, 5, "Taken")
+    assert (receipt.answer, receipt.record.revision, receipt.record.status) == (Answer.STALE, 5, "Taken")
     assert len(store.tickets) == 0
 
 
@@ -93,7 +93,7 @@ def test_a_desktop_that_has_not_seen_the_finish_status_yet_does_not_open_the_tic
     intake.accept(store, push(digest), NOW)
     finish(store, 1)
     receipt = intake.accept(store, push(digest, revision=2, client_name="Corrected name"), NOW)
-    assert (receipt.tickets, receipt.status) == ((), FINISH)
+    assert (receipt.tickets, receipt.record.status) == ((), FINISH)
 
 
 def test_after_the_desktop_took_the_finish_status_setting_the_select_status_again_prints_again(store: Store) -> None:

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from ipp.room import IppRoom
 from render.rehearse import Rehearser
+from render.sources import ImageFolders
 from store.records import Person
 from store.tables import Store
 from web import Services, auth, create_app
@@ -30,7 +31,7 @@ def room(store: Store) -> Iterator[IppRoom]:
 @pytest.fixture
 def app(store: Store, room: IppRoom) -> Iterator[Flask]:
     auth._wrong_tries.clear()
-    rehearser = Rehearser(store.folder, (), 10**8)
+    rehearser = Rehearser(store.folder, ImageFolders(), 10**8)
     yield create_app(Services(store=store, room=room, rehearser=rehearser, first_run_code="12345678"), b"k" * 32)
     rehearser.stop()
 

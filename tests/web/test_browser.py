@@ -106,7 +106,7 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name="Desktop clients", exact=True).click()
     page.get_by_label("Name").fill("Front desk")
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Make a token by hand").click()
     token = page.locator("code.token").inner_text()
 
     # The desktop pushes while somebody watches Today: nothing is reloaded.
@@ -156,6 +156,10 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
         "/render-jobs/1",
         "/printers/",
         "/clients/",
+        "/webhooks/",
+        "/hot-folders/",
+        "/help/sync",
+        "/help/hot-folders",
     ):
         page.goto(box.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

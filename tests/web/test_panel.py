@@ -301,7 +301,9 @@ def test_pools_printers_and_what_they_allow(panel: FlaskClient, store: Store) ->
 
 
 def test_a_clients_token_is_shown_once_and_kept_as_a_hash(panel: FlaskClient, store: Store) -> None:
-    page = panel.post("/clients/", data={"name": "Front desk"}).data.decode()
+    page = panel.post(
+        "/clients/", data={"name": "Front desk", "push": "on", "follow": "on", "token": "1"}
+    ).data.decode()
     token = page.split('class="token">')[1].split("<")[0]
     assert token.startswith("prt_") and token not in panel.get("/clients/").data.decode()
     journal = b"".join(path.read_bytes() for path in store.folder.store.iterdir())

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 
 from render.samples import sample_photo
 from store import progress
-from store.records import ItemResult, Outcome
+from store.records import ItemResult, Outcome, Scope
 from store.tables import Store
-from tests.studio import FINISH, NOW, add_render_job, photo, push
+from tests.studio import FINISH, NOW, SELECT, add_render_job, photo, push
 from tests.web.conftest import Desktop
+from web.clients import new_client
 
 
 def record(store: Store, **changes: Any) -> dict[str, Any]:
@@ -71,17 +72,129 @@ def test_print_jobs_are_not_pushed_by_desktops(desktop: Desktop, store: Store) -
     assert "'session', 'invoice' or 'order'" in result["errors"][0]["message"]
 
 
-def test_a_picture_that_is_not_there_is_named_with_what_to_do(desktop: Desktop, store: Store) -> None:
+def test_a_record_is_taken_before_its_pictures_and_names_those_that_are_missing(desktop: Desktop, store: Store) -> None:
+    add_render_job(store)
     missing = push("ab" * 32).model_dump(mode="json", exclude_none=True)
-    missing["images"].append({"name": "p.jpg", "path": "nowhere/p.jpg"})
     (result,) = desktop.post("/statuses", {"records": [missing]}).get_json()["results"]
+    assert (result["answer"], result["tickets"], result["missing"]) == ("accepted", [1], ["0001.jpg"])
+
+
+def test_a_path_is_refused_where_the_box_has_no_image_folders(desktop: Desktop, store: Store) -> None:
+    hopeless = push("ab" * 32).model_dump(mode="json", exclude_none=True)
+    hopeless["images"].append({"name": "p.jpg", "path": "nowhere/p.jpg"})
+    (result,) = desktop.post("/statuses", {"records": [hopeless]}).get_json()["results"]
+    assert result["answer"] == "rejected" and len(store.records) == 0
+    (error,) = result["errors"]
+    assert error["field"] == "records[0].images[1].path" and "no image folders" in error["message"]
+
+
+def test_a_change_time_orders_like_a_revision(desktop: Desktop, store: Store) -> None:
+    body = record(store)
+    del body["revision"]
+
+    def at(time: str, status: str) -> str:
+        (result,) = desktop.post("/statuses", {"records": [{**body, "changed_at": time, "status": status}]}).get_json()[
+            "results"
+        ]
+        return str(result["answer"])
+
+    assert at("2026-11-22T10:00:00.000001Z", "Taken") == "accepted"
+    assert at("2026-11-22T12:00:00.000001+02:00", "Taken") == "unchanged"  # the same moment
+    assert at("2026-11-22T10:00:00Z", "Edited") == "stale"
+    assert at("2026-11-22T10:00:00.000002Z", "Edited") == "accepted"
+
+
+@pytest.mark.parametrize(
+    "order", [{}, {"revision": 1, "changed_at": "2026-11-22T10:00:00Z"}, {"changed_at": "2026-11-22T10:00:00"},
+              {"changed_at": "1969-01-01T00:00:00Z"}, {"revision": 2**53}, {"revision": -1}]
+)  # fmt: skip
+def test_a_record_has_one_order_in_time(desktop: Desktop, store: Store, order: dict[str, object]) -> None:
+    body = record(store)
+    del body["revision"]
+    (result,) = desktop.post("/statuses", {"records": [{**body, **order}]}).get_json()["results"]
     assert result["answer"] == "rejected"
-    uploaded, by_path = result["errors"]
-    assert uploaded["field"] == "records[0].images[0].sha256" and uploaded["hint"].startswith(
-        "PUT /sync/v1/images/abab"
-    )
-    assert by_path["field"] == "records[0].images[1].path" and "no image folders" in by_path["message"]
-    assert len(store.records) == 0
+
+
+def test_a_dry_run_says_what_would_open_and_keeps_nothing(desktop: Desktop, store: Store) -> None:
+    add_render_job(store, name="Sessions")
+    body = {"records": [record(store), record(store, number="S-2", status="Booked")]}
+    results = desktop.post("/statuses?dry_run=true", body).get_json()["results"]
+    assert [(r["answer"], r["render_jobs"], r["tickets"]) for r in results] == [
+        ("accepted", ["Sessions"], []),
+        ("accepted", [], []),
+    ]
+    assert len(store.records) == len(store.tickets) == 0
+    assert desktop.post("/statuses", body).get_json()["results"][0]["answer"] == "accepted"
+    assert desktop.post("/statuses?dry_run=maybe", body).status_code == 400
+
+
+def test_a_repeated_request_is_answered_as_it_was_the_first_time(desktop: Desktop, store: Store) -> None:
+    add_render_job(store)
+    body, key = {"records": [record(store)]}, {"Idempotency-Key": "k-1"}
+
+    def send(body: object, key: dict[str, str] = key):  # type: ignore[no-untyped-def]
+        return desktop.http.post("/sync/v1/statuses", json=body, headers={**desktop.headers, **key})
+
+    first = send(body)
+    assert "Idempotency-Replayed" not in first.headers
+    again = send(body)
+    assert again.headers["Idempotency-Replayed"] == "true" and again.data == first.data
+    other = send({"records": []})
+    assert other.status_code == 422 and other.get_json()["error"]["code"] == "key-reused"
+    assert send(body, {"Idempotency-Key": "k-2"}).get_json()["results"][0]["answer"] == "unchanged"
+    assert [kept.key for kept in store.kept_answers.all()] == ["k-1", "k-2"]  # on the disk, like all that is kept
+
+
+def test_two_desktops_that_push_the_same_agree(desktop: Desktop, store: Store) -> None:
+    other = Desktop(desktop.http, new_client(store, "Back office")[1])
+    assert desktop.post("/statuses", {"records": [record(store)]}).get_json()["results"][0]["answer"] == "accepted"
+    assert other.post("/statuses", {"records": [record(store)]}).get_json()["results"][0]["answer"] == "unchanged"
+    edited = record(store, client_name="Somebody else")
+    (result,) = other.post("/statuses", {"records": [edited]}).get_json()["results"]
+    assert (result["answer"], result["revision"]) == ("stale", 1)
+    told = other.get("/records/session/S-1").get_json()
+    assert told["record"]["client_name"] == "Avery Lindqvist" and told["pushed_status"] == SELECT
+    assert other.get("/records/session/S-9").status_code == other.get("/records/guest/S-1").status_code == 404
+
+
+def test_a_client_may_do_what_its_scopes_say(desktop: Desktop, store: Store) -> None:
+    listener = Desktop(desktop.http, new_client(store, "Wall display", (Scope.FOLLOW,))[1])
+    assert listener.get("/changes").status_code == 200
+    refused = listener.post("/statuses", {"records": []})
+    assert refused.status_code == 403 and "may not push" in refused.get_json()["error"]["message"]
+    assert listener.put("/images/" + "0" * 64, b"x").status_code == 403
+    assert listener.post("/changes/acknowledge", {"seq": 0}).status_code == 200
+    pusher = Desktop(desktop.http, new_client(store, "Bridge", (Scope.PUSH,))[1])
+    assert pusher.post("/statuses", {"records": []}).status_code == 200
+    assert pusher.get("/changes").status_code == 403
+
+
+def test_too_many_requests_are_told_when_to_come_again(desktop: Desktop) -> None:
+    desktop.http.application.extensions["printroom"].sync_rates.per_s = 1
+    answers = [desktop.get("/changes") for _ in range(4)]
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert answers[3].status_code == 429 and answers[3].headers["Retry-After"] == "1"
+
+
+def test_with_tls_required_nothing_is_told_without(desktop: Desktop) -> None:
+    desktop.http.application.extensions["printroom"].requires_tls = True
+    assert desktop.get("/changes").status_code == desktop.http.get("/sync/v1/box").status_code == 403
+    assert desktop.http.get("/sync/v1/box", base_url="https://localhost").status_code == 200
+
+
+def test_when_a_client_came_last_is_kept_to_the_minute(desktop: Desktop, store: Store) -> None:
+    desktop.get("/changes")
+    before = store.version
+    desktop.get("/changes")
+    client = store.desktop_clients.get(1)
+    assert client.last_used_at is not None and client.last_used_from == "127.0.0.1" and not client.last_used_tls
+    assert store.version == before
+
+
+def test_texts_that_are_no_text_are_refused_and_harm_nobody(desktop: Desktop, store: Store) -> None:
+    for raw in (b'{"records":[{"number":"\\ud800"}]}', b"\xff", b'{"records":[' * 300, b'{"records":[NaN]}'):
+        answer = desktop.http.post("/sync/v1/statuses", data=raw, headers=desktop.headers)
+        assert answer.status_code == 400, raw
 
 
 @pytest.mark.parametrize("body", [None, [], {"records": {}}, {"record": []}])
@@ -99,6 +212,42 @@ def test_a_picture_is_stored_once_and_checked(desktop: Desktop, store: Store) ->
     assert desktop.get(f"/images/{digest}").status_code == 200
     assert store.folder.image(digest).read_bytes() == picture
     assert not list(store.folder.incoming.iterdir())
+
+
+def test_an_upload_goes_on_where_it_broke_off(desktop: Desktop, store: Store) -> None:
+    picture = sample_photo(1, 90, 60)
+    digest, half = hashlib.sha256(picture).hexdigest(), len(picture) // 2
+
+    def part(first: int, last: int, data: bytes):  # type: ignore[no-untyped-def]
+        headers = {**desktop.headers, "Content-Range": f"bytes {first}-{last}/{len(picture)}"}
+        return desktop.http.put(f"/sync/v1/images/{digest}", data=data, headers=headers)
+
+    assert desktop.get(f"/images/{digest}").headers["Upload-Offset"] == "0"
+    early = part(half, len(picture) - 1, picture[half:])
+    assert early.status_code == 409 and early.headers["Upload-Offset"] == "0"
+    first = part(0, half - 1, picture[:half])
+    assert first.status_code == 202 and first.get_json()["offset"] == half
+    assert desktop.get(f"/images/{digest}").headers["Upload-Offset"] == str(half)
+    wrong = part(half, len(picture) - 1, picture[half:-1])
+    assert wrong.status_code == 400 and wrong.get_json()["error"]["field"] == "Content-Range"
+    last = part(half, len(picture) - 1, picture[half:])
+    assert last.status_code == 201 and store.folder.image(digest).read_bytes() == picture
+    assert not list(store.folder.incoming.iterdir())
+
+
+def test_what_another_client_has_sent_so_far_is_not_gone_on_with(desktop: Desktop, store: Store) -> None:
+    other = Desktop(desktop.http, new_client(store, "Back office")[1])
+    digest = hashlib.sha256(b"abcd").hexdigest()
+    headers = {**desktop.headers, "Content-Range": "bytes 0-1/4"}
+    assert desktop.http.put(f"/sync/v1/images/{digest}", data=b"ab", headers=headers).status_code == 202
+    assert other.get(f"/images/{digest}").headers["Upload-Offset"] == "0"
+
+
+@pytest.mark.parametrize("header", ["bytes 5-4/10", "bytes 0-9/5", "bytes */5", "0-3/4", "bytes 0-3/9999999999999"])
+def test_a_range_that_is_none_is_refused(desktop: Desktop, header: str) -> None:
+    headers = {**desktop.headers, "Content-Range": header}
+    answer = desktop.http.put("/sync/v1/images/" + "0" * 64, data=b"abcd", headers=headers)
+    assert answer.status_code in (400, 413) and answer.get_json()["error"]["field"] == "Content-Range"
 
 
 def test_a_picture_that_was_changed_on_the_way_is_refused(desktop: Desktop, store: Store) -> None:
@@ -144,7 +293,7 @@ def test_a_long_poll_answers_as_soon_as_something_happens(desktop: Desktop, stor
     assert len(found) == 1 and time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("query", ["after=-1", "after=x", "wait_s=1e9", "after=" + "9" * 30])
+@pytest.mark.parametrize("query", ["after=-1", "after=x", "wait_s=1e9", "after=" + "9" * 30, "after=", "after=٣"])
 def test_a_cursor_that_is_no_number_is_refused(desktop: Desktop, query: str) -> None:
     answer = desktop.get(f"/changes?{query}")
     assert answer.status_code == 400 and answer.get_json()["error"]["code"] == "invalid"

@@ -1,0 +1,29 @@
+"""An empty Flask route under the appliance's own gunicorn settings: what a request costs before anything is done."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from appliance.config import Settings
+from appliance.server import Server
+
+
+class Empty(Server):
+    """Serves one route that does nothing."""
+
+    def load(self) -> Any:
+        app = Flask(__name__)
+        app.add_url_rule("/", view_func=lambda: "ok", methods=["GET", "POST"])
+        return app
+
+    def _ready(self, worker: Any) -> None:
+        del worker
+        print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    Empty(Settings.load(data=Path(sys.argv[1]), http_port=int(sys.argv[2]), http_host="127.0.0.1")).run()
