@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -26,6 +26,12 @@ help-pictures: setup    ## the help pages' pictures of the ready-made layouts
 
 trial-printing: setup   ## tickets on a pool of four while everything is killed and cut off: FAULTS, SEED
 	$(PY) -m tests.trials.printing --faults $(or $(FAULTS),300) --seed $(or $(SEED),0)
+
+trial-syncing: setup    ## desktops over a bad link to a box that is killed: SECONDS, SEED
+	$(PY) -m tests.trials.syncing --seconds $(or $(SECONDS),300) --seed $(or $(SEED),0)
+
+bench-sync: setup       ## durable pushes a second beside an empty Flask route under the same gunicorn
+	$(PY) -m tests.benchmarks.bench_sync
 
 conformance: setup      ## ipptool's suites against the box, ippeveprinter and cupsd
 	$(PY) -m tests.conformance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import threading
@@ -40,6 +41,9 @@ class Process:
             StoreError: the data folder cannot be used; says why.
         """
         self.store = Store(settings.data)
+        # What was read stays: Python's garbage collector need not look through a million of its objects, which takes
+        # a quarter of a second, again and again.
+        gc.freeze()
         self._stopping = threading.Event()
         render_loop = RenderLoop(
             self.store,

@@ -125,13 +125,14 @@ class Housekeeper:
                 path.unlink()
 
     def _forget_records(self, before: datetime, print_jobs_before: datetime) -> None:
-        for record in self._store.records.all():
+        for record_id, record in self._store.records.documents():
             # Those that began at the box have no other use than their ticket.
-            if record.changed_at < (print_jobs_before if record.kind in AT_THE_BOX else before):
+            limit = print_jobs_before if record["kind"] in AT_THE_BOX else before
+            if datetime.fromisoformat(record["changed_at"]) < limit:
                 with self._store.transaction():
-                    if not self._store.tickets.by("record", record.id):
-                        self._store.records.remove(record.id)
-                        log.info("record.expired", kind=record.kind.value, number=record.number)
+                    if not self._store.tickets.by("record", record_id):
+                        self._store.records.remove(record_id)
+                        log.info("record.expired", kind=record["kind"], number=record["number"])
 
     def _forget_changes(self, before: datetime) -> None:
         """Changes that every desktop client and webhook has taken, and that are old."""
@@ -155,8 +156,10 @@ class Housekeeper:
     def _delete_pictures(self, uploaded_before: datetime) -> None:
         """Uploaded pictures that no record and no open ticket needs."""
         store = self._store
-        needed = {image.sha256 for record in store.records.all() for image in record.images}
-        needed |= {image.sha256 for frozen in store.instructions.all() for image in frozen.record.images}
+        # Tens of thousands of records are looked through, so as they are stored: reading them all takes a second.
+        records = [record for _, record in store.records.documents()]
+        records += [frozen["record"] for _, frozen in store.instructions.documents()]
+        needed = {image.get("sha256") for record in records for image in record.get("images", ())}
         for path in store.folder.images.glob("*/*"):
             if path.name not in needed and path.stat().st_mtime < uploaded_before.timestamp():
                 path.unlink()

@@ -89,6 +89,10 @@ class Shelf(Generic[M]):
         """Everything in the table, by id. For small tables; elsewhere use by()."""
         return [self._model_of(i, d) for i, d in sorted(self._storage.table_now(self._name).items())]
 
+    def documents(self) -> list[tuple[int, Document]]:
+        """(id, document) of everything as it is stored, for looking through large tables; not to be changed."""
+        return list(self._storage.table_now(self._name).items())
+
     def after(self, doc_id: int, limit: int) -> list[M]:
         """At most `limit` things with ids above one, by id; costs what it returns."""
         return [self._model_of(i, d) for i, d in self._storage.after(self._name, doc_id, limit)]

@@ -1,4 +1,4 @@
-"""The printing campaign in its short form: `make trial-printing` is the long one."""
+"""The campaigns in their short form: `make trial-printing` and `make trial-syncing` are the long ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.trials.printing import Campaign
+from tests.trials.syncing import Trial
 
 SEED = int(os.environ.get("PRINTROOM_SEED", "20261122"))
 
@@ -21,3 +22,10 @@ def test_whatever_dies_every_copy_comes_out_once(tmp_path: Path) -> None:
         campaign.stop()
     assert (figures["lost"], figures["twice"], figures["doubts_without_cause"]) == (0, 0, 0), figures
     assert set(figures["tickets"]) == {"finished"} and figures["copies_ordered"] > 50, figures
+
+
+@pytest.mark.timeout(600)
+def test_over_a_bad_link_to_a_box_that_is_killed_all_desktops_agree(tmp_path: Path) -> None:
+    figures = Trial(tmp_path, SEED, seconds=30).run(lambda _: None)
+    assert figures["met"], figures
+    assert figures["kills"] >= 3 and figures["tickets"] > 20 and len(figures["faults"]) == 6, figures

@@ -1,4 +1,7 @@
-"""An empty Flask route under the appliance's own gunicorn settings: what a request costs before anything is done."""
+"""An empty Flask route under the appliance's own gunicorn settings: what a request costs before anything is done.
+
+python -m tests.benchmarks.empty_route DATA PORT [one-core]
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from typing import Any
 from flask import Flask
 
 from appliance.config import Settings
-from appliance.server import Server
+from appliance.server import Server, keep_to_one_core
 
 
 class Empty(Server):
     """Serves one route that does nothing."""
 
     def load(self) -> Any:
+        if "one-core" in sys.argv:
+            keep_to_one_core()
         app = Flask(__name__)
         app.add_url_rule("/", view_func=lambda: "ok", methods=["GET", "POST"])
         return app

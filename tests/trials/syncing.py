@@ -92,7 +92,7 @@ class BadLink(ThreadingHTTPServer):
                     self.end_headers()
                     self.wfile.write(content)
 
-            do_GET = do_PUT = do_POST = do_HEAD = pass_on
+            do_GET = do_PUT = do_POST = do_HEAD = pass_on  # noqa: N815  (http.server wants them so)
 
             def forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
                 where = urlsplit(outer.target)
