@@ -238,7 +238,7 @@ class HotFolders:
         for name in claim.moves:
             if not (taken / name).exists() and (place / name).exists():
                 (place / name).rename(taken / name)
-        files = {path.name: path for path in taken.rglob("*") if path.is_file()}
+        files = {path.name: path for path in taken.rglob("*") if path.is_file() and not path.is_symlink()}
         for position, wanted in enumerate(claim.records):
             drop = f"{taken.name}/{position}"
             if self._store.records.by("drop", drop):
@@ -283,7 +283,9 @@ class HotFolders:
         """Bring a picture among the uploaded ones, durably; returns its digest."""
         folder = self._store.folder
         partial = folder.incoming / f"hot-{secrets.token_hex(8)}"
-        shutil.copyfile(path, partial)
+        # A link would lead out of the hot folder: whoever put one there after we looked gets an error.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as source, partial.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
         with partial.open("r+b") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())

@@ -118,7 +118,9 @@ def send(webhook: Webhook, message_id: str, body: bytes, opener: urllib.request.
             is_later = error.code in (408, 425, 429) or error.code >= 500
             raise Refused(f"it answered {error.code}", was_answered=not is_later) from error
     except (OSError, ValueError) as error:
-        raise Refused(f"it cannot be reached ({error})", was_answered=False) from error
+        reason = getattr(error, "reason", error)  # urllib wraps what happened
+        why = getattr(reason, "strerror", None) or reason
+        raise Refused(f"it cannot be reached ({why})", was_answered=False) from error
 
 
 def try_to_send(webhook: Webhook, message_id: str, body: bytes) -> str:

@@ -26,6 +26,7 @@ class RecordKind(StrEnum):
 AT_THE_BOX = frozenset({RecordKind.PRINT_JOB, RecordKind.HOT_FOLDER})  # no desktop knows of these
 MAX_REVISION = 2**53 - 1  # whole numbers that every JSON reader keeps
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = _EPOCH + timedelta(microseconds=MAX_REVISION)
 
 
 class Crop(Model):
@@ -154,8 +155,8 @@ class DesktopPush(RecordContent):
     def _one_order(self) -> Self:
         if (self.revision is None) == (self.changed_at is None):
             raise ValueError("give either revision (a number that grows) or changed_at (the time of the last change)")
-        if self.changed_at is not None and self.changed_at < _EPOCH:
-            raise ValueError("changed_at lies before 1970: check the clock of the desktop")
+        if self.changed_at is not None and not _EPOCH <= self.changed_at <= _LATEST:
+            raise ValueError("changed_at must lie between 1970 and 2255: check the clock of the desktop")
         return self
 
     def record(self) -> RecordPush:

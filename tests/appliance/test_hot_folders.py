@@ -164,6 +164,17 @@ def test_what_programs_leave_around_is_left_alone(place: Place, tmp_path: Path) 
     assert place.records == [] and len(place.here()) == 5
 
 
+def test_a_link_in_a_folder_leads_nowhere(place: Place, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(sample_photo(9, 90, 60))
+    place.drop("Wedding/a/x.jpg")
+    (place.path / "Wedding" / "b").mkdir()
+    (place.path / "Wedding" / "b" / "x.jpg").symlink_to(tmp_path / "secret.jpg")
+    (place.path / "Wedding" / "more").symlink_to(tmp_path)
+    place.look(6)
+    (record,) = place.records
+    assert [store.folder.image(image.sha256 or "").read_bytes() for image in record.images] == [PHOTO]
+
+
 def test_files_that_nobody_wants_kept_are_deleted(store: Store, tmp_path: Path) -> None:
     place = Place(store, tmp_path / "hot", keeps_files=False)
     place.drop("a.jpg")
@@ -202,7 +213,7 @@ def test_a_crash_at_any_step_prints_once(
             (Path, "mkdir"),
             (Path, "unlink"),
             (intake, "accept_drop"),
-            (shutil, "copyfile"),
+            (shutil, "copyfileobj"),
         ):
             patch.setattr(owner, name, counted(getattr(owner, name)))
         with contextlib.suppress(Crash):

@@ -106,7 +106,8 @@ def test_a_change_time_orders_like_a_revision(desktop: Desktop, store: Store) ->
 
 @pytest.mark.parametrize(
     "order", [{}, {"revision": 1, "changed_at": "2026-11-22T10:00:00Z"}, {"changed_at": "2026-11-22T10:00:00"},
-              {"changed_at": "1969-01-01T00:00:00Z"}, {"revision": 2**53}, {"revision": -1}]
+              {"changed_at": "1969-01-01T00:00:00Z"}, {"changed_at": "9999-01-01T00:00:00Z"}, {"revision": 2**53},
+              {"revision": -1}]
 )  # fmt: skip
 def test_a_record_has_one_order_in_time(desktop: Desktop, store: Store, order: dict[str, object]) -> None:
     body = record(store)
