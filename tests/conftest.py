@@ -16,6 +16,30 @@ from store.tables import Store
 from tests.lab import CupsServer, EvePrinter, Network, VirtualPrinterProcess
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What has been running all the while is looked at last."""
+    items.sort(key=lambda item: "contract_run" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def begun_early(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """What runs beside the other tests, when a test of this run asks for it."""
+    running: dict[str, Any] = {}
+    if any("contract_run" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        from tests.appliance.contract_run import ContractRun
+
+        running["contract"] = ContractRun()
+    yield running
+    for one in running.values():
+        one.stop()
+
+
+@pytest.fixture
+def contract_run(begun_early: dict[str, Any]) -> Any:
+    """The made-up requests, begun before the first test."""
+    return begun_early["contract"]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def quiet_log() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -87,7 +87,7 @@ class DesktopClient:
         """One try: from where the box has it."""
         where = f"{API}/images/{digest}"
         try:
-            self._ask("HEAD", where)
+            self._ask("GET", where)  # as HEAD, but what is wrong is told
             return
         except SyncError as error:
             if error.status != 404:
