@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -32,6 +32,9 @@ trial-syncing: setup    ## desktops over a bad link to a box that is killed: SEC
 
 bench-sync: setup       ## durable pushes a second beside an empty Flask route under the same gunicorn
 	$(PY) -m tests.benchmarks.bench_sync
+
+bench-panel: setup      ## the panel's pages while the box is idle and while it draws all it can
+	$(PY) -m tests.benchmarks.bench_panel
 
 conformance: setup      ## ipptool's suites against the box, ippeveprinter and cupsd
 	$(PY) -m tests.conformance

@@ -39,6 +39,9 @@ class Dispatch:
 
     def assign(self, now: datetime) -> list[int]:
         """Decide for every sheet that waits for a printer; returns the ids of the new print jobs."""
+        if self._store.is_paused:
+            self._waiting_since.clear()  # nobody's fault: this time does not count
+            return []
         printers = self._store.printers.all()
         # Sheets of one ticket, profile and size have the same chances: no more of them are looked at than could go.
         most = MAX_AHEAD * len(printers) + 1

@@ -111,6 +111,8 @@ class RenderLoop:
     def loop(self, now: datetime) -> bool:
         """Do what can be done without waiting; returns whether anything was done."""
         collected = self._collect(now)
+        if self._store.is_paused:
+            return collected
         started = self._start(now)
         dispatched = self._dispatch(now)
         return collected or started or dispatched

@@ -54,6 +54,7 @@ class Housekeeper:
             pass
         for month in self._store.archive.expire(now - self._retention.archive):
             log.info("archive.expired", month=month)
+        self._store.audit.expire(now - self._retention.archive)
         self._forget_queue_jobs(now - self._retention.tickets)
         self._delete_queued(now - UPLOAD_GRACE)
         self._forget_records(now - self._retention.records, now - self._retention.tickets)

@@ -326,11 +326,27 @@ class KeptAnswer(Stored):
     at: datetime
 
 
+class Role(StrEnum):
+    """What somebody may do in the panel."""
+
+    OPERATOR = "operator"  # prints, answers and looks
+    ADMINISTRATOR = "administrator"  # sets everything up
+
+
 class Person(Stored):
     """Somebody who may log in to the panel."""
 
     name: Name
     password_hash: str  # argon2id
+    role: Role = Role.ADMINISTRATOR  # as all were before there were roles
+    session_stamp: int = 0  # sessions with an older one have ended
+    created_at: datetime | None = None
+
+
+class BoxSettings(Stored):
+    """What people set for the whole box while it runs; there is one of these."""
+
+    is_paused: bool = False  # nothing is started, drawn or given to printers; records and jobs are still taken
 
 
 # -- telling people ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from store.archive import Archive
+from store.audit import Audit
 from store.database import Document
 from store.errors import Conflict, NotFound
 from store.folder import DataFolder, FolderLock
@@ -27,6 +28,7 @@ from store.records import (
     Alert,
     AlertSettings,
     Asset,
+    BoxSettings,
     Change,
     DesktopClient,
     Download,
@@ -161,6 +163,7 @@ class Store:
             self.folder = DataFolder(root)
             self._database = Database(self.folder.store, SCHEMA, disk, upgrade)
             self.archive = Archive(self.folder.archive, disk)
+            self.audit = Audit(self.folder.root / "audit")
         except BaseException:
             self._lock.release()
             raise
@@ -214,6 +217,7 @@ class Store:
         self.hot_folders = Shelf(db, "hot_folders", HotFolder)
         self.alert_settings = Shelf(db, "alert_settings", AlertSettings)
         self.alerts = Shelf(db, "alerts", Alert)
+        self.box_settings = Shelf(db, "box_settings", BoxSettings)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -232,6 +236,17 @@ class Store:
     def wait(self, version: int, timeout_s: float) -> int:
         """Sleep until something was committed after `version`, or the time is up; returns the version now."""
         return self._database.journal.wait(version, timeout_s)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether people have paused all processing."""
+        settings = self.box_settings.find(1)
+        return settings is not None and settings.is_paused
+
+    def pause(self, is_paused: bool) -> None:
+        """Pause all processing, or let it go on."""
+        with self.transaction():
+            self.box_settings.put((self.box_settings.find(1) or BoxSettings(id=1)).with_(is_paused=is_paused))
 
     def troubles(self, min_free_bytes: int) -> list[str]:
         """What is wrong with what the store lies on, in sentences that say what to do; empty while all is well."""

@@ -71,6 +71,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
     from web import (
         alerts,
         assets,
+        audit,
         auth,
         clients,
         downloads,
@@ -79,9 +80,11 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         filters,
         history,
         hot_folders,
+        people,
         printers,
         profiles,
         queues,
+        records,
         render_jobs,
         sync,
         tickets,
@@ -100,12 +103,13 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
     )
     app.extensions["printroom"] = parts
     rooms = (
-        alerts, assets, auth, clients, sync, downloads, events, help_pages, history, hot_folders, printers, profiles,
-        queues, render_jobs, tickets, webhooks,
+        alerts, assets, audit, auth, clients, sync, downloads, events, help_pages, history, hot_folders, people,
+        printers, profiles, queues, records, render_jobs, tickets, webhooks,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.pages)
     filters.install(app)
     errors.install(app)
     auth.install(app)
+    audit.install(app)
     return app

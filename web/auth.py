@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from store import queue_jobs
 from store.records import Person
-from web import downloads, services
+from web import downloads, roles, services
 from web.errors import Problem
 
 pages = Blueprint("auth", __name__)
@@ -65,11 +65,16 @@ def install(app: Flask) -> None:
         if request.endpoint in _OPEN:
             return None
         person = services().store.people.find(session.get("person", 0))
-        if person is None:
+        if person is None or session.get("stamp", 0) != person.session_stamp:
             if not len(services().store.people):
                 return redirect(url_for("auth.first_run"))
             return redirect(url_for("auth.login"))
         g.person = person
+        changes = request.method not in ("GET", "HEAD", "OPTIONS")
+        if not roles.may(person.role, request.endpoint, changes):
+            raise Problem(
+                403, "not-allowed", "this is for administrators", hint="ask one of them, or let them change your role"
+            )
         return None
 
     @app.after_request
@@ -84,6 +89,15 @@ def install(app: Flask) -> None:
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
         return response
+
+
+def is_password(person: Person, password: str) -> bool:
+    """Whether this is a person's password. Slow on purpose."""
+    try:
+        with _one_at_a_time:
+            return _hasher.verify(person.password_hash, password)
+    except VerificationError:
+        return False
 
 
 def _refuse_foreign_change() -> None:
@@ -113,7 +127,8 @@ def _count_wrong(address: str, is_wrong: bool) -> None:
 
 def _log_in(person: Person) -> AnyResponse:
     session.clear()
-    session["person"] = person.id
+    session["person"], session["stamp"] = person.id, person.session_stamp
+    g.person = person
     session.permanent = True
     return redirect(url_for("tickets.today"))
 
@@ -130,18 +145,15 @@ def login() -> str | AnyResponse | tuple[str, int]:
     _count_wrong(address, is_wrong=False)
     name = request.form.get("name", "").strip()
     found = store.people.by("name", name)
-    try:
-        with _one_at_a_time:
-            _hasher.verify(found[0].password_hash if found else _NOBODY, request.form.get("password", ""))
-        if found:
-            return _log_in(found[0])
-    except VerificationError:
-        pass
+    _count_wrong(f"name {name}", is_wrong=False)  # many addresses guessing at one name are as bad as one at many
+    if is_password(found[0] if found else _NOBODY, request.form.get("password", "")) and found:
+        return _log_in(found[0])
     _count_wrong(address, is_wrong=True)
+    _count_wrong(f"name {name}", is_wrong=True)
     return render_template("login.html", name=name, error="Name or password is wrong. Try again."), 401
 
 
-_NOBODY = _hasher.hash("nobody")  # an unknown name takes as long as a wrong password
+_NOBODY = Person(name="nobody", password_hash=_hasher.hash("nobody"))  # an unknown name takes as long as a known one
 
 
 @pages.route("/first-run", methods=["GET", "POST"])
@@ -190,5 +202,6 @@ def release() -> str | tuple[str, int]:
 @pages.post("/logout")
 def logout() -> AnyResponse:
     """Forget who this is."""
+    g.person = services().store.people.find(session.get("person", 0))
     session.clear()
     return redirect(url_for("auth.login"))

@@ -9,7 +9,7 @@ from flask import Flask, g
 from store.records import PrinterState
 from store.sizes import PrintSize
 from store.states import SheetState, TicketState
-from web import services
+from web import roles, services
 
 # The tone (the style sheet's) in which each state is shown; a state that two machines share means the same in both.
 TONES: dict[str, str] = {
@@ -68,4 +68,9 @@ def install(app: Flask) -> None:
 
     @app.context_processor
     def common() -> dict[str, object]:
-        return {"person": getattr(g, "person", None), "version": services().version}
+        person = getattr(g, "person", None)
+
+        def may_look(endpoint: str) -> bool:
+            return person is not None and roles.may(person.role, endpoint, changes=False)
+
+        return {"person": person, "version": services().version, "may_look": may_look}

@@ -52,6 +52,7 @@ def _today() -> dict[str, Any]:
         "open_tickets": [_summary(ticket) for ticket in open_tickets],
         "ended_tickets": [_summary(ticket) for ticket in ended[:RECENT]],
         "printers": printer_rows(),
+        "is_paused": store.is_paused,
         "needs_setup": _needs_setup(),
         "troubles": [*store.troubles(services().min_free_bytes), *_run_outs()],
     }
@@ -139,6 +140,13 @@ def printer_rows() -> list[dict[str, Any]]:
     ]
 
 
+@pages.post("/processing/<any(pause, resume):what>")
+def processing(what: str) -> AnyResponse:
+    """A person pauses everything, or lets it go on. What printers already have, they print."""
+    services().store.pause(what == "pause")
+    return redirect(url_for("tickets.today"))
+
+
 @pages.get("/tickets/<int:ticket_id>")
 def show(ticket_id: int) -> str:
     """One ticket: sheets, instructions, trace."""
@@ -187,6 +195,18 @@ def start(ticket_id: int) -> AnyResponse:
 def cancel(ticket_id: int) -> AnyResponse:
     """A person stops a ticket."""
     progress.cancel_ticket(services().store, ticket_id, datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=ticket_id))
+
+
+@pages.post("/tickets/<int:ticket_id>/<any(hold, resume):what>")
+def pause(ticket_id: int, what: str) -> AnyResponse:
+    """A person holds a ticket: nothing more of it is drawn or given to printers until somebody resumes it."""
+    store = services().store
+    with store.transaction():
+        ticket = store.tickets.get(ticket_id)
+        if ticket.state in ENDED_TICKETS:
+            raise Problem(409, "not-possible-now", "this ticket has ended: look at the page again")
+        store.tickets.put(ticket.with_(is_paused=what == "hold"))
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 

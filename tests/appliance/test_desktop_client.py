@@ -166,7 +166,13 @@ def test_a_broken_upload_goes_on_where_it_was(
             return int(error.headers["Upload-Offset"])
         return -1
 
-    until(lambda: there() > 0, "what came is kept")
+    def settled() -> bool:
+        """What came is kept, and nothing more comes."""
+        before = there()
+        time.sleep(0.5)
+        return 0 < before == there()
+
+    until(settled, "what came is kept")
     sent: list[int] = []
     real = link.call
 

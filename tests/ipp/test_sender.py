@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ipp.client import Connection, JobRequest
+from ipp.dispatch import Dispatch
 from ipp.room import IppRoom
 from render.samples import sample_photo
 from store import intake, progress
@@ -358,3 +359,17 @@ def test_a_canceled_ticket_prints_nothing_more(store: Store, pool: PrinterPool, 
         printer.pull(stopped=False)
         until(lambda: store.printer_status.get(1).state is PrinterState.IDLE, "the printer is back")
     assert printer.printed() == [] and len(store.changes) == 0
+
+
+def test_while_processing_is_paused_nothing_is_given_up(store: Store, pool: PrinterPool) -> None:
+    add_printer(store, pool, "ipp://127.0.0.1:1/ipp/print")
+    drawn_ticket(store, pool, [1])
+    dispatch = Dispatch(store, timedelta(hours=4))
+    dispatch.assign(NOW)  # nobody knows the printer yet
+    store.pause(True)
+    assert dispatch.assign(NOW + timedelta(hours=9)) == []
+    store.pause(False)
+    dispatch.assign(NOW + timedelta(hours=9, seconds=1))
+    assert store.sheets.get(1).state is SheetState.DRAWN
+    dispatch.assign(NOW + timedelta(hours=14))
+    assert store.sheets.get(1).state is SheetState.FAILED

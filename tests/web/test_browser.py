@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from appliance.desktop_client import DesktopClient
 from render.samples import sample_photo
 from tests.appliance.conftest import Appliance, wait_for_change
 from tests.appliance.conftest import appliance as appliance
-from tests.lab import VirtualPrinterProcess, find_program
+from tests.lab import VirtualPrinterProcess
+from tests.web.browser import page as page
 
 SCREENSHOTS = os.environ.get("PRINTROOM_SCREENSHOTS")
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page in Debian's Chromium; errors of the page itself fail the test."""
-    quiet = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
-    errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_program("chromium"),
-            args=[*quiet, "--disable-component-update", "--disable-sync", "--no-first-run"],
-        )
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.set_default_timeout(15_000)
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on(
-            "console",
-            lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,
-        )
-        yield opened
-        browser.close()
-    assert errors == []
 
 
 def shot(page: Page, name: str) -> None:

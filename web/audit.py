@@ -1,0 +1,101 @@
+"""The audit log: every change that somebody made in the panel, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+from flask import Blueprint, Flask, Response, g, render_template, request
+
+from store.audit import Entry
+from web import services
+
+pages = Blueprint("audit", __name__, url_prefix="/audit")
+log = structlog.get_logger("web")
+
+SHOWN = 500
+# By page: what a change there is called. `{name}` and so on come from the address or the form.
+WORDS: dict[str, str] = {
+    "alerts.edit": "changed the alerts",
+    "assets.upload": "uploaded a file for render profiles",
+    "assets.remove": "removed file {asset_id} of render profiles",
+    "auth.first_run": "made the first administrator",
+    "auth.login": "logged in",
+    "auth.logout": "logged out",
+    "auth.release": "released a print by its PIN",
+    "clients.index": "let in the desktop client {name}",
+    "clients.revoke": "revoked desktop client {client_id}",
+    "downloads.revoke": "withdrew download link {download_id}",
+    "history.print_again": "printed sheet {sheet_id} of archived ticket {ticket_id} again",
+    "hot_folders.edit": "set up the hot folder {name}",
+    "hot_folders.remove": "removed hot folder {folder_id}",
+    "people.index": "added the person {name}",
+    "people.edit": "changed person {person_id}",
+    "people.own": "changed their password",
+    "people.remove": "removed person {person_id}",
+    "printers.add": "added the printer {address}",
+    "printers.edit": "changed printer {printer_id}",
+    "printers.edit_pool": "set up the printer pool {name}",
+    "printers.identify": "let printer {printer_id} show itself",
+    "printers.remove": "removed printer {printer_id}",
+    "printers.remove_pool": "removed printer pool {pool_id}",
+    "profiles.edit": "set up the render profile {name}",
+    "profiles.add_layout": "uploaded a layout",
+    "profiles.remove": "removed render profile {profile_id}",
+    "profiles.remove_layout": "removed layout {layout_id}",
+    "queues.change_job": "{what} of print queue job {job_id}",
+    "queues.edit": "set up the print queue {name}",
+    "queues.remove": "removed print queue {queue_id}",
+    "queues.switch": "{what} of print queue {queue_id}",
+    "records.run": "ran a render job by hand on record {record_id}",
+    "render_jobs.edit": "set up the render job {name}",
+    "render_jobs.remove": "removed render job {render_job_id}",
+    "tickets.answer": "answered for sheet {sheet_id} that {copies} came out",
+    "tickets.cancel": "canceled ticket {ticket_id}",
+    "tickets.pause": "{what} of ticket {ticket_id}",
+    "tickets.print_again": "printed sheet {sheet_id} again, {copies} times: {reason}",
+    "tickets.processing": "{what} of all processing",
+    "tickets.release": "decided about sheet {sheet_id}, print it: {prints}",
+    "tickets.start": "started ticket {ticket_id}",
+    "webhooks.index": "added the webhook {name}",
+    "webhooks.change": "{what} of webhook {webhook_id}",
+    "webhooks.dead_letter": "{what} of undelivered change {delivery_id}",
+}
+QUIET = frozenset({"profiles.rehearse"})  # changes nothing
+
+
+class _Known(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def install(app: Flask) -> None:
+    """Write down every change that succeeded."""
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        endpoint = request.endpoint or ""
+        is_change = request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith("/sync/")
+        if not is_change or response.status_code >= 400 or endpoint in QUIET:
+            return response
+        person = getattr(g, "person", None)
+        # Words come from the address before the form: nobody writes another ticket's number into it.
+        known = _Known({name: value[:80] for name, value in request.form.items() if "password" not in name})
+        known.update(request.view_args or {})
+        entry = Entry(
+            at=datetime.now(UTC),
+            person=person.name if person else "somebody",
+            address=request.remote_addr or "?",
+            what=WORDS.get(endpoint, endpoint).format_map(known),
+        )
+        try:
+            services().store.audit.add(entry)
+        except OSError as error:  # a full disk: what was done is done
+            log.error("audit.not_written", error=str(error), what=entry.what)
+        return response
+
+
+@pages.get("/")
+def index() -> str:
+    """The newest entries."""
+    return render_template("audit.html", entries=services().store.audit.newest(SHOWN), limit=SHOWN)
