@@ -186,7 +186,8 @@ def test_a_broken_upload_goes_on_where_it_was(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(link, "call", call)
         client.upload(tmp_path / "big")
-    assert sent == [len(data) - offset] and 0 < offset <= 3_000_000
+    # More than once where the box had not noticed yet that the first connection is gone.
+    assert set(sent) == {len(data) - offset} and 0 < offset <= 3_000_000
     assert (studio.data / "images" / digest[:2] / digest).read_bytes() == data
 
 
