@@ -32,11 +32,10 @@ def edit() -> str | AnyResponse | tuple[str, int]:
     settings, errors = forms.build(AlertSettings, values)
     if settings is None:
         return _form(form, errors, known), 422
-    with store.transaction():
-        if known.id:
-            store.alert_settings.put(settings)
-        else:
-            settings = store.alert_settings.add(settings)
+    kept, errors = forms.keep(store.alert_settings, settings, form)
+    if kept is None:
+        return _form(form, errors, next(iter(store.alert_settings.all()), AlertSettings())), 409
+    settings = kept
     send = services().send_alert
     if "test" not in form or send is None:
         return redirect(url_for("alerts.edit"))

@@ -9,7 +9,7 @@ from flask import Flask, g
 from store.records import PrinterState
 from store.sizes import PrintSize
 from store.states import SheetState, TicketState
-from web import roles, services
+from web import forms, roles, services
 
 # The tone (the style sheet's) in which each state is shown; a state that two machines share means the same in both.
 TONES: dict[str, str] = {
@@ -63,7 +63,7 @@ def upright(size: PrintSize) -> PrintSize:
 
 def install(app: Flask) -> None:
     """Make these known to the templates."""
-    app.jinja_env.filters.update(tone=tone, ago=ago, local=local, upright=upright)
+    app.jinja_env.filters.update(tone=tone, ago=ago, local=local, upright=upright, seen=forms.seen)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.context_processor

@@ -72,11 +72,9 @@ def edit(folder_id: int) -> str | AnyResponse | tuple[str, int]:
         checked, errors = None, {"name": "There is a hot folder of that name already."}
     if checked is None:
         return _form(form, errors, known), 422
-    with store.transaction():
-        if known:
-            store.hot_folders.put(checked)
-        else:
-            store.hot_folders.add(checked)
+    kept, errors = forms.keep(store.hot_folders, checked, form)
+    if kept is None:
+        return _form(form, errors, store.hot_folders.find(folder_id)), 409
     return redirect(url_for("hot_folders.index"))
 
 

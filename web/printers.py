@@ -110,7 +110,9 @@ def edit(printer_id: int) -> str | AnyResponse | tuple[str, int]:
     errors = {**found, **errors}
     if printer is None or errors:
         return _printer_form(form, errors, known), 422
-    store.printers.put(printer)
+    kept, errors = forms.keep(store.printers, printer, form)
+    if kept is None:
+        return _printer_form(form, errors, store.printers.get(printer_id)), 409
     return redirect(url_for("printers.index"))
 
 
@@ -211,10 +213,11 @@ def edit_pool(pool_id: int) -> str | AnyResponse | tuple[str, int]:
         return _pool_form(form, errors, known), 422
     chosen = {int(number) for number in form.getlist("printers") if number.isdecimal()}
     with store.transaction():
-        if known:
-            store.printer_pools.put(pool)
-        else:
-            pool = store.printer_pools.add(pool)
+        kept, errors = forms.keep(store.printer_pools, pool, form)
+        if kept is None:
+            return _pool_form(form, errors, store.printer_pools.find(pool_id)), 409
+        pool = kept
+        if not known:
             offer(store, pool.name, datetime.now(UTC), pool_id=pool.id)
         for printer in store.printers.all():
             if printer.id in chosen and printer.pool_id != pool.id:

@@ -45,10 +45,9 @@ def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
     profile, errors = _parsed(profile_id)
     if profile is None:
         return _form(request.form, errors, known), 422
-    if known:
-        store.render_profiles.put(profile)
-    else:
-        store.render_profiles.add(profile)
+    kept, errors = forms.keep(store.render_profiles, profile, request.form)
+    if kept is None:
+        return _form(request.form, errors, store.render_profiles.find(profile_id)), 409
     return redirect(url_for("profiles.index"))
 
 

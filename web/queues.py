@@ -83,11 +83,9 @@ def edit(queue_id: int) -> str | AnyResponse | tuple[str, int]:
     queue, errors = forms.build(PrintQueue, values)
     if queue is None:
         return _form(form, errors, known), 422
-    with store.transaction():
-        if known:
-            store.print_queues.put(queue)
-        else:
-            queue = store.print_queues.add(queue)
+    kept, errors = forms.keep(store.print_queues, queue, form)
+    if kept is None:
+        return _form(form, errors, store.print_queues.find(queue_id)), 409
     return redirect(url_for("queues.index"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
@@ -24,7 +24,45 @@ def index() -> str:
     """All render jobs."""
     store = services().store
     names = {profile.id: profile.name for profile in store.render_profiles.all()}
-    return render_template("render_jobs.html", render_jobs=store.render_jobs.all(), profile_names=names)
+    render_jobs = store.render_jobs.all()
+    seen = {
+        (document["kind"], document[name])
+        for _, document in store.records.documents()
+        for name in ("pushed_status", "status")
+    }
+    return render_template(
+        "render_jobs.html", render_jobs=render_jobs, profile_names=names, warnings=warnings(render_jobs, seen)
+    )
+
+
+def warnings(render_jobs: Sequence[RenderJob], seen: Container[tuple[str, str]]) -> dict[int, list[str]]:
+    """By id, what somebody may not have meant.
+
+    Args:
+        render_jobs: all of them.
+        seen: (kind, status) of every status that a desktop has sent.
+    """
+    active = [one for one in render_jobs if not one.inactive]
+    found: dict[int, list[str]] = {one.id: [] for one in render_jobs}
+    for one in active:
+        for other in active:
+            if other.id == one.id or other.kind is not one.kind:
+                continue
+            if other.select_status == one.select_status:
+                found[one.id].append(f"“{other.name}” waits for the same status: both run, and the last one's ends it")
+            for which, status in (("finish", one.finish_status), ("error", one.error_status)):
+                back = (other.finish_status, other.error_status)
+                if status == other.select_status and one.select_status in back:
+                    found[one.id].append(
+                        f"its {which} status is what “{other.name}” waits for, whose end is what this one waits for. "
+                        "The box does not start itself, but a desktop that sends statuses back would print for ever"
+                    )
+        if (one.kind.value, one.select_status) not in seen:
+            found[one.id].append(
+                f"no desktop has ever sent a {one.kind.value} with the status “{one.select_status}”: "
+                "is it spelt as in the studio's software?"
+            )
+    return found
 
 
 @pages.route("/new", methods=["GET", "POST"], defaults={"render_job_id": 0})
@@ -50,10 +88,9 @@ def edit(render_job_id: int) -> str | AnyResponse | tuple[str, int]:
         errors["profile_ids"] = "Choose at least one render profile."
     if render_job is None or errors:
         return _form(form, errors, known), 422
-    if known:
-        store.render_jobs.put(render_job)
-    else:
-        store.render_jobs.add(render_job)
+    kept, errors = forms.keep(store.render_jobs, render_job, form)
+    if kept is None:
+        return _form(form, errors, store.render_jobs.find(render_job_id)), 409
     return redirect(url_for("render_jobs.index"))
 
 

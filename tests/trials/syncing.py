@@ -192,7 +192,7 @@ class Trial:
             self._revisions[number] += 1
             revision = self._revisions[number]
             others = [status for status in STATUSES if status != self._last.get(number)]
-            # A session's next status is always another one, so that it does not matter who was quicker (see above).
+            # A session's next status is another one, so that it seldom matters who was quicker (see above).
             status = chance.choice(others if kind == "session" else STATUSES)
             self._last[number] = status
         image = {"name": "1.jpg", "sha256": self.digest}
@@ -283,13 +283,15 @@ class Trial:
         asked_for = 0
         for number, statuses in history.items():
             ordered = [statuses[revision] for revision in sorted(statuses)]
-            wanted = sum(
-                status in SELECTED and (place == 0 or ordered[place - 1] != status)
-                for place, status in enumerate(ordered)
-            )
+            before = [None, *ordered]
+            wanted = sum(now in SELECTED and now != last for last, now in zip(before, ordered, strict=False))
+            # The select status once more, because what came between was overtaken: a ticket only if the desktops had
+            # heard of the first one's end by then. An order's ends come when all is pushed.
+            again = sum(now in SELECTED and now == last for last, now in zip(before, ordered, strict=False))
+            most = wanted + (again if number.startswith("session") else 0)
             asked_for += wanted
-            if not wanted == tickets[number] == answered[number]:
-                wrong.append((number, wanted, tickets[number], answered[number], ordered))
+            if not (wanted <= tickets[number] <= most and tickets[number] == answered[number]):
+                wrong.append((number, wanted, most, tickets[number], answered[number], ordered))
         changes = [change.id for change in store.changes.all()]
         missed = sum(len(set(changes) - set(one.seen)) for one in self.desktops)
         twice = sum(len(one.seen) - len(set(one.seen)) for one in self.desktops)
