@@ -7,6 +7,7 @@ Shares do not tell of changes on them, so folders are looked at again and again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -16,9 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import structlog
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from appliance import job_tickets
 from appliance.job_tickets import JobTicket, JobTicketWrong, Line
@@ -42,6 +44,17 @@ _OWN = frozenset({DONE.lower(), PROBLEMS.lower()})
 _NOT_FILES = frozenset({"thumbs.db", "desktop.ini"})  # which Windows leaves everywhere
 
 
+# Whoever may write into a hot folder may also write a claim: it must not lead out of it.
+def _plain(name: str) -> str:
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise ValueError("not the plain name of something in the hot folder")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]
+UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR})
+
+
 class Wanted(Model):
     """A record to be."""
 
@@ -53,7 +66,7 @@ class Wanted(Model):
 class Claim(Model):
     """What is taken away, and what it is to become; lies beside it, and is whole or not there."""
 
-    moves: tuple[str, ...]  # names in the hot folder
+    moves: tuple[PlainName, ...]  # in the hot folder
     records: tuple[Wanted, ...]
 
 
@@ -82,6 +95,7 @@ class HotFolders:
         """
         self._store, self._root, self._settle_s = store, root, settle_s
         self._seen: dict[Path, Seen] = {}
+        self._told: dict[int, str] = {}  # by hot folder, the failure that was logged and lasts
 
     def run(self, stopping: threading.Event) -> None:
         """Look again and again, until told to stop."""
@@ -101,11 +115,18 @@ class HotFolders:
             place = self._root / hot_folder.name
             try:
                 place.mkdir(parents=True, exist_ok=True)
+                for own in (TAKEN, DONE, PROBLEMS):
+                    if (place / own).is_symlink():
+                        raise OSError(f"{place / own} is a link: the box follows none out of a hot folder")
+                # What is claimed is taken away before anybody looks: it must not be claimed twice.
                 for claimed in sorted((place / TAKEN).iterdir()) if (place / TAKEN).is_dir() else ():
                     self._go_on(hot_folder, place, claimed, now)
                 self._look(hot_folder, place, before, now)
+                self._told.pop(hot_folder.id, None)
             except OSError as error:  # a share that went away, say; the other folders are not harmed
-                log.error("hot_folder.failed", name=hot_folder.name, error=str(error))
+                if self._told.get(hot_folder.id) != str(error):
+                    self._told[hot_folder.id] = str(error)
+                    log.error("hot_folder.failed", name=hot_folder.name, error=str(error))
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -156,7 +177,7 @@ class HotFolders:
         if path not in quiet:
             return set()
         try:
-            tickets = job_tickets.read(path.name, path.read_bytes())
+            tickets = _read(path)
         except JobTicketWrong as error:
             self._refuse(place, [path], str(error))
             return set()
@@ -191,7 +212,7 @@ class HotFolders:
             if len({path.name.casefold() for path in pictures}) < len(pictures):
                 raise JobTicketWrong(f"{folder.name}: two pictures in it have the same name: give each its own")
             if slips:
-                tickets = [one for slip in slips for one in job_tickets.read(slip.name, slip.read_bytes())]
+                tickets = [one for slip in slips for one in _read(slip)]
             elif hot_folder.needs_job_ticket:
                 return
             else:
@@ -228,6 +249,9 @@ class HotFolders:
 
     def _go_on(self, hot_folder: HotFolder, place: Path, taken: Path, now: datetime) -> None:
         """Bring a claimed drop to its end, from wherever it was left."""
+        if taken.is_symlink():
+            taken.unlink()
+            return
         try:
             claim = Claim.model_validate_json((taken / CLAIM).read_bytes())
         except (OSError, ValidationError):  # cut off before it counted: nothing was taken away yet
@@ -246,7 +270,9 @@ class HotFolders:
             try:
                 push = self._push(hot_folder, wanted, files)
                 ticket = intake.accept_drop(self._store, hot_folder, push, drop, now)
-            except (ValidationError, NotFound, KeyError) as error:
+            except (ValidationError, NotFound, KeyError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in UNREADABLE:
+                    raise  # a full disk, say: it is gone on with later
                 self._refuse(place, [taken], f"{wanted.number}: cannot be printed: {error}")
                 return
             log.info("hot_folder.ticket", folder=place.name, drop=drop, ticket=ticket.id)
@@ -306,6 +332,21 @@ class HotFolders:
             path.rename(aside / name)
             (aside / f"{name} - why.txt").write_text(f"{why}\n\nCorrect it and drop it again.\n")
         log.warning("hot_folder.refused", folder=place.name, why=why)
+
+
+def _read(path: Path) -> list[JobTicket]:
+    """The records that a job ticket asks for.
+
+    Raises:
+        JobTicketWrong: it cannot be read, or says what cannot be.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        raise JobTicketWrong(f"{path.name} cannot be read ({error.strerror}): let everybody read it") from error
+    return job_tickets.read(path.name, content)
 
 
 def _wanted(tickets: Iterable[JobTicket], name: str, here: Mapping[str, Path]) -> tuple[Wanted, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -173,6 +174,46 @@ def test_a_link_in_a_folder_leads_nowhere(place: Place, store: Store, tmp_path: 
     place.look(6)
     (record,) = place.records
     assert [store.folder.image(image.sha256 or "").read_bytes() for image in record.images] == [PHOTO]
+
+
+@pytest.mark.parametrize("name", ["../../secret.jpg", "..", "/etc/hostname", "a/b.jpg", ""])
+def test_a_claim_that_somebody_wrote_by_hand_leads_nowhere(place: Place, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.jpg").write_bytes(PHOTO)
+    forged = {"moves": [name], "records": [{"number": "1", "lines": [{"image": "secret.jpg"}]}]}
+    place.drop(f"{hot_folders.TAKEN}/x/claim.json", json.dumps(forged).encode())
+    place.look(3)
+    assert place.records == [] and (tmp_path / "secret.jpg").exists()
+    assert not (place.path / hot_folders.TAKEN / "x").exists()
+
+
+def test_the_boxs_own_folders_are_no_links(place: Place, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (place.path / hot_folders.PROBLEMS).symlink_to(outside)
+    place.drop("letter.docx", b"x")
+    place.look(5)
+    assert list(outside.iterdir()) == [] and "letter.docx" in place.here()
+    (place.path / hot_folders.PROBLEMS).unlink()
+    (place.path / hot_folders.TAKEN).mkdir()
+    (place.path / hot_folders.TAKEN / "x").symlink_to(outside)
+    place.look(5)
+    assert place.here() == [] and outside.is_dir() and not (place.path / hot_folders.TAKEN / "x").exists()
+
+
+def test_what_cannot_be_read_is_put_aside_and_the_others_go_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def guarded(path: object, *arguments: int, **more: int) -> int:
+        if str(path).endswith("locked.jpg"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", guarded)  # root, as whom tests may run, reads everything
+    place.drop("locked.jpg")
+    place.drop("other.jpg")
+    place.look(6)
+    assert [record.number for record in place.records] == ["other"]
+    assert "Permission denied" in place.why()
 
 
 def test_files_that_nobody_wants_kept_are_deleted(store: Store, tmp_path: Path) -> None:
