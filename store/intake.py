@@ -14,10 +14,11 @@ from typing import Any
 
 import structlog
 
+from store.errors import Conflict
 from store.hot_folders import ARRIVED, FAILED, PRINTED, HotFolder
 from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
-from store.records import Instructions, Moment, Record, RenderJob, Ticket
+from store.records import Instructions, Moment, Outcome, Record, RenderJob, Ticket
 from store.states import TicketState
 from store.tables import Store
 
@@ -154,6 +155,33 @@ def _free_number(store: Store, wanted: str) -> str:
 def is_selected(render_job: RenderJob, push: RecordPush) -> bool:
     """Whether a render job wants a record in the status it came with."""
     return not render_job.inactive and render_job.kind == push.kind and render_job.select_status == push.status
+
+
+def retry(store: Store, ticket: Ticket, now: datetime) -> Ticket:
+    """Try again what failed of a ticket that has ended: a new one, with the same frozen instructions.
+
+    Args:
+        store: the open store.
+        ticket: which failed, whole or in part.
+        now: the time.
+
+    Raises:
+        Conflict: nothing of it failed, or its record is gone.
+    """
+    with store.transaction():
+        failed = [result for result in ticket.results if result.outcome is Outcome.FAILED]
+        record = store.records.find(ticket.record_id)
+        if not failed or record is None or ticket.state is not TicketState.FAILED:
+            raise Conflict("there is nothing to try again: look at the ticket again")
+        frozen = store.instructions.get(ticket.id)
+        lines, whole = {result.item for result in failed}, {result.image for result in failed if not result.item}
+        items = tuple(item for item in frozen.record.items if item.id in lines)
+        names = {item.image for item in items} | whole
+        images = tuple(image for image in frozen.record.images if image.name in names)
+        part = record.model_copy(update={"images": images, "items": items})
+        failing = {result.profile for result in failed}
+        profiles = [profile for profile in frozen.profiles if profile.name in failing] or frozen.profiles
+        return open_ticket(store, part, frozen.render_job, profiles, now, f"what failed of ticket {ticket.id}")
 
 
 def _open_selected(store: Store, record: Record, render_job: RenderJob, now: datetime) -> Ticket:

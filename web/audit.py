@@ -55,6 +55,7 @@ WORDS: dict[str, str] = {
     "tickets.pause": "{what} of ticket {ticket_id}",
     "tickets.print_again": "printed sheet {sheet_id} again, {copies} times: {reason}",
     "tickets.processing": "{what} of all processing",
+    "tickets.retry": "tried again what failed of ticket {ticket_id}",
     "tickets.release": "decided about sheet {sheet_id}, print it: {prints}",
     "tickets.start": "started ticket {ticket_id}",
     "webhooks.index": "added the webhook {name}",

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from ipp.supplies import forecast
-from store import progress
+from store import intake, progress
 from store.records import ReprintReason, Sheet, Ticket
 from store.reprints import reprint
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
@@ -196,6 +196,14 @@ def cancel(ticket_id: int) -> AnyResponse:
     """A person stops a ticket."""
     progress.cancel_ticket(services().store, ticket_id, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
+
+
+@pages.post("/tickets/<int:ticket_id>/retry")
+def retry(ticket_id: int) -> AnyResponse:
+    """A person has mended what made it fail."""
+    store = services().store
+    again = intake.retry(store, store.tickets.get(ticket_id), datetime.now(UTC))
+    return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
 @pages.post("/tickets/<int:ticket_id>/<any(hold, resume):what>")

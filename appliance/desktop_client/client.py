@@ -192,7 +192,8 @@ class DesktopClient:
                     raise
                 if time.monotonic() > ends:
                     raise
-                wait = max(pause, float(error.headers.get("Retry-After", "0")))
+                asked = error.headers.get("Retry-After", "")
+                wait = max(pause, float(asked) if asked.isdecimal() else 0)  # a box says seconds
             except _UNREACHABLE:
                 if time.monotonic() > ends:
                     raise

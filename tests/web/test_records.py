@@ -7,8 +7,9 @@ from flask.testing import FlaskClient
 from render.loop import RenderLoop
 from render.sources import ImageFolders
 from render.workers import Workers
-from store import intake
+from store import intake, progress
 from store.pushed import RecordKind
+from store.records import ItemResult, Outcome
 from store.states import TicketState
 from store.tables import Store
 from tests.studio import NOW, add_render_job, photo, push
@@ -80,3 +81,23 @@ def test_all_processing_is_paused_and_goes_on(panel: FlaskClient, store: Store) 
         assert store.tickets.get(1).state is TicketState.RENDERING
     finally:
         loop._workers.stop()
+
+
+def test_what_failed_is_tried_again_and_nothing_else(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store)
+    intake.accept(store, push([photo(store, 1, 60, 40), photo(store, 2, 60, 40)]), NOW)
+    assert panel.post("/tickets/1/retry").status_code == 409
+    with store.transaction():
+        ticket = store.tickets.get(1)
+        for event in ("start", "drawn"):
+            ticket = progress.move_ticket(store, ticket, event, NOW)
+        done = ItemResult(item="1", image="0001.jpg", profile="Lab prints", outcome=Outcome.DONE)
+        failed = ItemResult(item="2", image="0002.jpg", profile="Lab prints", outcome=Outcome.FAILED, reason="torn")
+        progress.end_ticket(store, ticket, (done, failed), NOW)
+    assert "Try it again" in panel.get("/tickets/1").data.decode()
+    assert panel.post("/tickets/1/retry").headers["Location"] == "/tickets/2"
+    frozen = store.instructions.get(2)
+    assert [item.id for item in frozen.record.items] == ["2"]
+    assert [image.name for image in frozen.record.images] == ["0002.jpg"]
+    assert store.tickets.get(2).trace[0].note == "what failed of ticket 1"
+    assert len(store.records.get(1).items) == 2

@@ -18,7 +18,7 @@ from web.errors import Problem
 pages = Blueprint("sync", __name__, url_prefix="/sync/v1")
 
 OPEN = frozenset({"sync.box", "sync.pair", "sync.openapi"})  # without a token
-NOTE_USE_EVERY = timedelta(minutes=1)
+NOTE_USE_EVERY, NOTE_OTHER_EVERY = timedelta(minutes=1), timedelta(seconds=5)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,8 +90,11 @@ def current_client() -> DesktopClient:
 def _note_use(client: DesktopClient) -> None:
     """Remember when and from where a client came last, to the minute."""
     now, address, is_tls = datetime.now(UTC), request.remote_addr or "", request.is_secure
-    if client.last_used_at and now - client.last_used_at < NOTE_USE_EVERY and client.last_used_from == address:
-        return
+    if client.last_used_at is not None:
+        # Two computers that share a token must not make a commit of each request.
+        every = NOTE_USE_EVERY if client.last_used_from == address else NOTE_OTHER_EVERY
+        if now - client.last_used_at < every:
+            return
     store = services().store
     with store.transaction():
         known = store.desktop_clients.find(client.id)
