@@ -26,6 +26,6 @@ def test_whatever_dies_every_copy_comes_out_once(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_over_a_bad_link_to_a_box_that_is_killed_all_desktops_agree(tmp_path: Path) -> None:
-    figures = Trial(tmp_path, SEED, seconds=30).run(lambda _: None)
+    figures = Trial(tmp_path, SEED, seconds=20).run(lambda _: None)
     assert figures["met"], figures
-    assert figures["kills"] >= 3 and figures["tickets"] > 20 and len(figures["faults"]) == 6, figures
+    assert figures["kills"] >= 2 and figures["tickets"] > 20 and len(figures["faults"]) == 6, figures

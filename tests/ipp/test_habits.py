@@ -124,7 +124,7 @@ def test_a_printer_that_sleeps_before_it_answers_is_given_time(
     drawn_ticket(store, pool, [1])
     with room(store):
         until(lambda: store.printer_status.find(1), "it woke up", within_s=25)
-        printer.pull(answer_delay_s=3)  # awake, but slow
+        printer.pull(answer_delay_s=1.5)  # awake, but slow
         ends_as(store, TicketState.FINISHED, within_s=60)
     assert copies_by_sheet(printer) == {"1": 1}
 
