@@ -315,10 +315,7 @@ class HotFolders:
         with partial.open("r+b") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
-        target = folder.image(digest)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        partial.rename(target)
-        sync_folder(target.parent)
+        folder.keep_image(partial, digest)
         return digest
 
     def _refuse(self, place: Path, paths: list[Path], why: str) -> None:

@@ -151,7 +151,7 @@ def keep_to_one_core() -> None:
     """Run this process on one processor core from now on; drawing processes use all of them.
 
     Python runs one thread at a time. On two cores the interpreter's lock wanders between them with every request, and
-    each hand-over costs an interrupt: measured, 16 clients get 1.6 times as many pushes a second on one core.
+    each hand-over costs an interrupt: 16 clients get 1.5 times as many pushes a second on one core (make bench-sync).
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 

@@ -40,6 +40,13 @@ class DataFolder:
         """Where the uploaded picture with this digest lies, or would lie."""
         return self.images / sha256[:2] / sha256
 
+    def keep_image(self, partial: Path, sha256: str) -> None:
+        """Put a whole, synced file among the uploaded pictures, durably; it is gone from where it was."""
+        target = self.image(sha256)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        partial.rename(target)
+        sync_folder(target.parent)
+
     def asset(self, sha256: str) -> Path:
         """Where a file lies that render profiles use."""
         return self.assets / sha256

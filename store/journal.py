@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import StoreDamaged
+from store.folder import sync_folder
 
 Row = tuple[str, int, dict[str, Any] | None]  # table, document id, the document or None where it was removed
 
@@ -77,11 +78,7 @@ class Disk:
 
     def sync_folder(self, folder: Path) -> None:
         """Make names in a folder durable."""
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(folder)
 
 
 class DiskUncertain(OSError):

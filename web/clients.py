@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -60,31 +61,25 @@ def index() -> str | tuple[str, int]:
 
 
 def _page(form: object, errors: forms.Errors, token: str = "") -> str:
-    parts = services()
+    webhooks = len(services().store.webhooks)
     return render_template(
-        "clients.html",
-        clients=parts.store.desktop_clients.all(),
-        codes=parts.pairing.waiting(),
-        fingerprint=parts.fingerprint,
-        address=request.host,
-        webhooks=len(parts.store.webhooks),
-        scopes=SCOPE_TEXTS,
-        token=token,
-        form=form,
-        errors=errors,
+        "clients.html", **_live(), webhooks=webhooks, scopes=SCOPE_TEXTS, token=token, form=form, errors=errors
     )
+
+
+def _live() -> dict[str, Any]:
+    parts = services()
+    return {
+        "clients": parts.store.desktop_clients.all(),
+        "codes": parts.pairing.waiting(),
+        "fingerprint": parts.fingerprint,
+    }
 
 
 @pages.get("/list")
 def listed() -> str:
     """The part of the page that is live: who is paired, which codes wait."""
-    parts = services()
-    return render_template(
-        "_clients.html",
-        clients=parts.store.desktop_clients.all(),
-        codes=parts.pairing.waiting(),
-        fingerprint=parts.fingerprint,
-    )
+    return render_template("_clients.html", **_live())
 
 
 @pages.post("/<int:client_id>/revoke")

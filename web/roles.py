@@ -47,6 +47,7 @@ PAGES: dict[str, Rule] = {
     "queues.change_job": _DAILY,
     "printers.identify": _DAILY,
     "printers.answers": _SECRET,
+    "profiles.rehearse": _DAILY,  # draws a preview, changes nothing
     "people.own": _DAILY,
 }
 

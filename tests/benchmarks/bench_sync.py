@@ -73,8 +73,8 @@ def empty(folder: Path, *how: str) -> Iterator[int]:
         server.wait(20)
 
 
-def start(data: Path) -> Appliance:
-    return Appliance(data, PRINTROOM_SYNC_REQUESTS_PER_S="1000000")
+def start(data: Path, **environment: str) -> Appliance:
+    return Appliance(data, PRINTROOM_SYNC_REQUESTS_PER_S="1000000", **environment)
 
 
 def fill(data: Path) -> None:
@@ -169,6 +169,11 @@ def main() -> int:
                         note(f"{name}, 16, batches of 100", load(box.port, 16, seconds, batches, b"accepted"))
                 finally:
                     box.stop()
+        box = start(studio.data, PRINTROOM_ONE_CORE="false")
+        try:
+            note("box on all cores, 16", load(box.port, 16, seconds, pushes(studio.token, path), b"accepted"))
+        finally:
+            box.stop()
     box = start(large.data)
     try:
         alone = panel_ms(box, 2 * seconds)
@@ -186,6 +191,7 @@ def main() -> int:
     ratios = {
         "box_over_empty_16": rate("box, 16") / rate("empty route, 16"),
         "box_over_empty_on_one_core_16": rate("box, 16") / rate("empty route on one core, 16"),
+        "box_over_box_on_all_cores_16": rate("box, 16") / rate("box on all cores, 16"),
         "box_over_empty_1": rate("box, 1") / rate("empty route, 1"),
         "p99_over_p50_16": figures["box, 16"]["p99_ms"] / figures["box, 16"]["p50_ms"],
         "large_over_small_1": rate("box with 10,000 records, 1") / rate("box, 1"),

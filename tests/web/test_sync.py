@@ -11,12 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from render.samples import sample_photo
-from store import progress
+from store import intake, progress
 from store.records import ItemResult, Outcome, Scope
 from store.tables import Store
 from tests.studio import FINISH, NOW, SELECT, add_render_job, photo, push
 from tests.web.conftest import Desktop
 from web.clients import new_client
+from web.sync.changes import Bell
 
 
 def record(store: Store, **changes: Any) -> dict[str, Any]:
@@ -292,6 +293,35 @@ def test_a_long_poll_answers_as_soon_as_something_happens(desktop: Desktop, stor
     found = desktop.get("/changes?wait_s=20").get_json()["changes"]
     timer.join()
     assert len(found) == 1 and time.monotonic() - began < 5
+
+
+def test_one_of_those_who_wait_watches_for_all(store: Store) -> None:
+    add_render_job(store)
+    intake.accept(store, push(photo(store)), NOW)
+    looks, real = [0], store.wait
+
+    def wait(version: int, timeout_s: float) -> int:
+        looks[0] += 1
+        return real(version, timeout_s)
+
+    store.wait = wait  # type: ignore[method-assign]
+    bell = Bell(store, lambda: False)
+    woken: list[float] = []
+
+    def poll() -> None:
+        bell.wait_past(0, 20)
+        woken.append(time.monotonic())
+
+    threads = [threading.Thread(target=poll) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert looks[0] < 5 and woken == []  # one looks, not twenty
+    finish(store)
+    finished = time.monotonic()
+    for thread in threads:
+        thread.join(10)
+    assert len(woken) == 20 and max(woken) - finished < 2
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "wait_s=1e9", "after=" + "9" * 30, "after=", "after=٣"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from flask import Response, request
 
-from store.folder import DataFolder, sync_folder
+from store.folder import DataFolder
 from store.records import Scope
 from web import services
 from web.errors import Problem
@@ -65,7 +65,7 @@ def put_image(sha256: str) -> Response:
             size = _receive(partial, first, total, most)
             if total is not None and size < total:
                 return answer(ImageState(sha256=sha256, stored=False, offset=size), 202)
-            _keep(partial, target, sha256)
+            _keep(folder, partial, sha256)
     except OSError as error:
         raise Problem(503, "disk", f"the picture could not be kept ({error.strerror})", "body", "try later") from error
     log.info("image.stored", sha256=sha256, client=current_client().name, bytes=size)
@@ -143,12 +143,10 @@ def _receive(partial: Path, first: int, total: int | None, most: int) -> int:
     return size
 
 
-def _keep(partial: Path, target: Path, sha256: str) -> None:
+def _keep(folder: DataFolder, partial: Path, sha256: str) -> None:
     with partial.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != sha256:
         partial.unlink()
         raise Problem(422, "digest-mismatch", f"the body has the digest {digest}", "sha256", "send the file again")
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    partial.rename(target)
-    sync_folder(target.parent)
+    folder.keep_image(partial, sha256)
