@@ -1,7 +1,7 @@
 """Every setting, once: name, default, unit, help.
 
 A setting comes from (first one wins) the command line, the environment (PRINTROOM_HTTP_PORT), the file printroom.toml
-in the data folder, its default.
+in the data folder, the panel where it has it, its default.
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ from pydantic_settings import (
 
 from render.sources import ImageFolders, PathMapping
 from store.housekeeping import Retention
+from store.settings import BoxSettings
 
 FILE_NAME = "printroom.toml"
+# Settings that people may change in the panel too (store/settings), where nothing else says them.
+PANEL = (
+    "max_memory_mb", "workers", "archive_after_days", "keep_archive_days", "keep_records_days", "image_roots",
+    "path_mappings",
+)  # fmt: skip
 
 
 def _split_paths(value: Any) -> Any:
@@ -138,6 +144,18 @@ class Settings(BaseSettings):
             if not prefix.strip() or not Path(folder.strip()).is_absolute():
                 raise ValueError(rf"'{one}' is not PREFIX=/folder, such as \\server\images=/srv/images")
         return value
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Those that the panel cannot change, because the command line, the environment or the file says them."""
+        return frozenset(self.model_fields_set & set(PANEL))
+
+    def with_panel(self, box: BoxSettings) -> Settings:
+        """These settings, with what people set in the panel where nothing else says it."""
+        said = {name: getattr(box, name) for name in PANEL if name not in self.fixed and getattr(box, name) is not None}
+        if "image_roots" in said:
+            said["image_roots"] = tuple(Path(one) for one in said["image_roots"])
+        return self.model_copy(update=said)
 
     @property
     def image_folders(self) -> ImageFolders:

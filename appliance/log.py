@@ -1,22 +1,44 @@
-"""Log lines: time, level, event name, then key=value; one line each, on standard error."""
+"""Log lines: time, level, event name, then key=value; one line each, on standard error and in the data folder."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 import structlog
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+FILE_BYTES, FILES = 1_000_000, 5
+OURS = "printroom.lines"
 
 
-def configure(level: str) -> None:
-    """Set up logging for this process, for our events and for the libraries'."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=sys.stderr,
-        format="ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
-    )
+class _Layout(logging.Formatter):
+    """Our own lines are made already; the libraries' get the same shape."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if record.name == OURS else super().format(record)
+
+
+def configure(level: str, file: Path | None = None) -> None:
+    """Set up logging for this process, for our events and for the libraries'.
+
+    Args:
+        level: of LEVELS, for our events; the libraries' are kept from warnings on.
+        file: where the lines are kept too; a few files of a megabyte, the oldest goes.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES - 1, delay=True))
+    for handler in handlers:
+        handler.setFormatter(_Layout("ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))
+    lines = logging.getLogger(OURS)
+    lines.setLevel(logging.DEBUG)
+    lines.propagate = False
+    logging.getLogger().handlers = lines.handlers = handlers
+    logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -26,6 +48,6 @@ def configure(level: str) -> None:
             structlog.processors.LogfmtRenderer(key_order=["ts", "level", "event"], drop_missing=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -14,19 +15,22 @@ import structlog
 
 from appliance.alerts import Alerts, send
 from appliance.certificate import fingerprint, tls_context
-from appliance.config import Settings
+from appliance.config import PANEL, Settings
 from appliance.convert import convert
 from appliance.hot_folders import HotFolders
 from appliance.incoming import Incoming
+from appliance.sample_printers import SamplePrinters
 from appliance.webhooks import Webhooks, try_to_send
 from ipp.front_end import PRIVATE_NETWORKS, FrontEndSettings
 from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
 from render.workers import Cluster, Workers
+from store import backups
 from store.housekeeping import Housekeeper
 from store.tables import Store
 from web import Services, create_app
+from web.units import use_time_zone
 
 log = structlog.get_logger("process")
 
@@ -40,7 +44,12 @@ class Process:
         Raises:
             StoreError: the data folder cannot be used; says why.
         """
+        backups.finish(settings.data)  # where somebody asked for it, before anything is opened
         self.store = Store(settings.data)
+        settings, fixed = settings.with_panel(self.store.settings), settings.fixed
+        use_time_zone(self.store.settings.time_zone)
+        if not self.store.settings.auto_start:
+            self.store.pause(True)
         # What was read stays: Python's garbage collector need not look through a million of its objects, which takes
         # a quarter of a second, again and again.
         gc.freeze()
@@ -67,6 +76,10 @@ class Process:
         hot_folders = HotFolders(self.store, hot_root)
         self._hot_folders = threading.Thread(
             target=hot_folders.run, args=(self._stopping,), name="hot folders", daemon=True
+        )
+        sample_printers = SamplePrinters(self.store)
+        self._sample_printers = threading.Thread(
+            target=sample_printers.run, args=(self._stopping,), name="sample printers", daemon=True
         )
         self._converters = Workers(1, settings.render_limit_s)
         self.tls = tls_context(self.store.folder.root / "tls")
@@ -95,12 +108,12 @@ class Process:
             convert=lambda task: self._converters.submit(convert, task),
         )
         self._rehearser = Rehearser(self.store.folder, settings.image_folders, settings.max_megapixels * 1_000_000)
-        self._render.start()
-        self._housekeeping.start()
-        self._alerts.start()
-        self._webhooks.start()
-        self._hot_folders.start()
-        self._incoming.start()
+        self._loops = (
+            self._render, self._housekeeping, self._alerts, self._webhooks, self._hot_folders, self._incoming,
+            self._sample_printers,
+        )  # fmt: skip
+        for loop in self._loops:
+            loop.start()
         self.room.start()
         self.services = Services(
             store=self.store,
@@ -118,9 +131,16 @@ class Process:
             send_alert=send,
             send_webhook=try_to_send,
             hot_folder_root=hot_root,
+            engine={name: getattr(settings, name) for name in PANEL},
+            fixed=fixed,
+            restart=_restart,
+            loops=self._alive,
             is_stopping=self._stopping.is_set,
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
+
+    def _alive(self) -> dict[str, bool]:
+        return {**{loop.name: loop.is_alive() for loop in self._loops}, "printing": self.room.is_alive}
 
     def app(self) -> WSGIApplication:
         """The web application over these parts."""
@@ -134,16 +154,17 @@ class Process:
         """End the loops and close the store; what was under way is resumed at the next start."""
         self._stopping.set()
         self.room.stop()
-        self._render.join()
-        self._housekeeping.join()
-        self._alerts.join()
-        self._webhooks.join()
-        self._hot_folders.join()
-        self._incoming.join()
+        for loop in self._loops:
+            loop.join()
         self._rehearser.stop()
         self._converters.stop()
         self.store.close()
         log.info("process.stopped")
+
+
+def _restart() -> None:
+    """End this worker in good order; its master starts the next one, with the settings of then."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _secret_key(path: Path) -> bytes:

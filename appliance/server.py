@@ -21,6 +21,7 @@ from appliance import log
 from appliance.config import Settings
 from appliance.process import Process
 from store.errors import StoreError
+from web.health import LOG_NAME
 
 _TMPFS = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat file must not wait for a slow SD card)
 GREETING_LIMIT_S = 15.0  # from a connection to its first byte, and for the TLS handshake
@@ -118,7 +119,7 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """The WSGI application; called in the worker."""
-        log.configure(self._settings.log_level)
+        log.configure(self._settings.log_level, self._settings.data / "log" / LOG_NAME)
         if self._settings.one_core:
             keep_to_one_core()
         try:

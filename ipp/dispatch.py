@@ -39,7 +39,7 @@ class Dispatch:
 
     def assign(self, now: datetime) -> list[int]:
         """Decide for every sheet that waits for a printer; returns the ids of the new print jobs."""
-        if self._store.is_paused:
+        if self._store.is_resting(now):
             self._waiting_since.clear()  # nobody's fault: this time does not count
             return []
         printers = self._store.printers.all()
@@ -69,12 +69,13 @@ class Dispatch:
                                 sheet.quantity - sheet.copies_done,
                                 profile,
                                 sheet.printer_id,
+                                ticket.priority,
                             )
                         )
         self._waiting_since = {key: self._waiting_since.get(key, now) for key in map(_alike, waiting)}
         if not waiting:
             return []
-        waiting.sort(key=lambda sheet: (sheet.ticket_id, sheet.sheet_id))
+        waiting.sort(key=lambda sheet: (-sheet.priority, sheet.ticket_id, sheet.sheet_id))
         pools = {pool.id: pool for pool in self._store.printer_pools.all()}
         left = {one: self._unassigned(one) for one in {sheet.ticket_id for sheet in waiting}}
         bound = self._printers_of_tickets(waiting)

@@ -38,6 +38,7 @@ class Waiting:
     quantity: int
     profile: RenderProfile
     printer_id: int | None = None  # only this printer may print it
+    priority: int = 0  # higher ones come first
 
 
 @dataclass

@@ -65,6 +65,11 @@ class IppRoom:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def describe(self, uri: str, access: Access | None = None) -> Description:
         """Ask the printer at a URI what it is; for any thread.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from store import progress
 from store.errors import StoreUnavailable
 from store.profiles import IfExists
 from store.records import Instructions, ItemResult, Outcome, RenderJob, Sheet, Ticket, Timing
+from store.settings import is_between
 from store.states import SheetState, TicketState
 from store.tables import Store
 
@@ -111,7 +112,7 @@ class RenderLoop:
     def loop(self, now: datetime) -> bool:
         """Do what can be done without waiting; returns whether anything was done."""
         collected = self._collect(now)
-        if self._store.is_paused:
+        if self._store.is_resting(now):
             return collected
         started = self._start(now)
         dispatched = self._dispatch(now)
@@ -123,7 +124,7 @@ class RenderLoop:
         did_something = False
         for ticket in self._store.tickets.by("state", TicketState.WAITING.value):
             render_job = self._store.instructions.get(ticket.id).render_job
-            if may_start(render_job, now.astimezone().time()):
+            if may_start(render_job, ticket.opened_at.astimezone(), now.astimezone()):
                 with self._store.transaction():
                     progress.move_ticket(self._store, ticket, "start", now)
                 did_something = True
@@ -141,7 +142,9 @@ class RenderLoop:
             self._submit(self._suspects.pop(0), in_cluster=False)
             return True
         did_something = False
-        rendering = self._store.tickets.by("state", TicketState.RENDERING.value)
+        rendering = sorted(
+            self._store.tickets.by("state", TicketState.RENDERING.value), key=lambda one: (-one.priority, one.id)
+        )
         if not rendering:
             self._plans.clear()  # of canceled tickets
         for ticket in rendering:
@@ -385,27 +388,44 @@ def _why_without(missing: Sequence[str], until: datetime) -> str:
     )
 
 
-def may_start(render_job: RenderJob, local: time) -> bool:
-    """Whether a waiting ticket may start at this local time.
+def may_start(render_job: RenderJob, opened: datetime, now: datetime) -> bool:
+    """Whether a waiting ticket may start.
 
-    >>> from store.records import RenderJob, Timing
+    Args:
+        render_job: its.
+        opened: when it was opened, in the studio's time.
+        now: in the studio's time.
+
+    >>> from datetime import time
     >>> night = RenderJob(name="n", kind="order", select_status="a", profile_ids=(1,), timing=Timing.HOURS,
     ...     start_time=time(20), end_time=time(6), finish_status="b", error_status="c")
-    >>> may_start(night, time(23)), may_start(night, time(5)), may_start(night, time(12))
-    (True, True, False)
+    >>> day = datetime(2026, 5, 1)
+    >>> [may_start(night, day, day.replace(hour=hour)) for hour in (23, 5, 12)]
+    [True, True, False]
+    >>> evening = night.with_(timing=Timing.AT_TIME)
+    >>> [may_start(evening, day.replace(hour=12), day.replace(hour=hour)) for hour in (13, 20, 23)]
+    [False, True, True]
+    >>> may_start(evening, day.replace(hour=21), day.replace(hour=23))
+    False
     """
     if render_job.timing is Timing.BY_HAND:
         return False
     if render_job.timing is Timing.AT_ONCE:
         return True
-    start, end = render_job.start_time, render_job.end_time
-    return start <= local < end if start <= end else local >= start or local < end
+    if render_job.timing is Timing.AT_TIME:
+        first = opened.replace(
+            hour=render_job.start_time.hour, minute=render_job.start_time.minute, second=0, microsecond=0
+        )
+        return now >= (first if first >= opened else first + timedelta(days=1))
+    return is_between(now.time(), render_job.start_time, render_job.end_time)
 
 
 def why_waiting(render_job: RenderJob) -> str:
     """What a ticket that may not start waits for."""
     if render_job.timing is Timing.BY_HAND:
         return "waits for a person: press Start"
+    if render_job.timing is Timing.AT_TIME:
+        return f"waits until {render_job.start_time:%H:%M}"
     return f"waits until {render_job.start_time:%H:%M}, when this render job's hours begin"
 
 

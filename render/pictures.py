@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pillow_heif
-from PIL import Image
+from PIL import Image, ImageOps
 
 from render import colour
 from render.errors import PictureChanged, PictureMissing, PictureUnreadable, RenderError
@@ -161,6 +161,35 @@ def is_adobe_rgb(sheet: Path) -> bool:
     """Whether a sheet that we drew is in Adobe RGB."""
     with opened(sheet, sheet.name, max_pixels=2**31) as image:
         return colour.is_adobe_rgb(image.info.get("icc_profile") or b"")
+
+
+@dataclass(frozen=True)
+class ThumbnailTask:
+    """A small picture of a file, for people."""
+
+    source: Path | bytes
+    name: str
+    max_pixels: int
+    longest_px: int
+
+
+def thumbnail(task: ThumbnailTask) -> bytes:
+    """An upright sRGB JPEG, as small as was asked for.
+
+    Raises:
+        RenderError: the file is not a picture that can be printed; names it and says why.
+    """
+    with opened(task.source, task.name, task.max_pixels) as image:
+        try:
+            image.draft("RGB", (2 * task.longest_px, 2 * task.longest_px))  # JPEGs are decoded smaller
+            small = ImageOps.exif_transpose(image)
+            small.thumbnail((task.longest_px, task.longest_px), Image.Resampling.BICUBIC)
+            small = small.convert("RGB")
+        except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+            raise PictureUnreadable(f"{task.name}: the file is damaged or not complete ({error})") from error
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
 
 
 def check_overlay(data: bytes) -> str:

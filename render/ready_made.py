@@ -1,8 +1,8 @@
-"""The layouts that labs and studios ask for every day; all of them are plain LayoutTemplates."""
+"""What comes with the box: the layouts that labs and studios ask for every day, and render profiles to begin with."""
 
 from __future__ import annotations
 
-from store.profiles import Cell, Fit, LayoutTemplate, TextField
+from store.profiles import Cell, Fit, LayoutTemplate, RenderProfile, Selection, Sharpening, Sizing, TextField
 from store.sizes import parse_size
 
 
@@ -116,6 +116,41 @@ def _proof() -> LayoutTemplate:
         name="Proof with watermark on 8x10", size=parse_size("8x10"), cells=(cell,), turns=False, texts=(across, below)
     )
 
+
+PROFILES: dict[str, tuple[str, RenderProfile]] = {
+    profile.name: (what, profile)
+    for what, profile in (
+        ("Every ordered item at its own size. What most studios begin with.", RenderProfile(name="Lab prints")),
+        (
+            "As lab prints, with 1/8 inch (3 mm) of picture beyond the trim, for prints that are cut.",
+            RenderProfile(name="Lab prints with bleed", bleed_um=3_175),
+        ),
+        (
+            "Small prints of an order share 8x10 paper, with cut marks.",
+            RenderProfile(name="Ganged on 8x10", gang_paper=parse_size("8x10")),
+        ),
+        (
+            "All pictures of the record, twenty on a sheet, with their names.",
+            RenderProfile(
+                name="Contact sheets", selection=Selection.ALL_IMAGES, layout=_contact_sheet(4, 5, "1.7x1.65")
+            ),
+        ),
+        (
+            "All pictures of the record for screens: 2,048 pixels, with a link to download them for 30 days.",
+            RenderProfile(
+                name="Web files",
+                selection=Selection.ALL_IMAGES,
+                sizing=Sizing.LONGEST_EDGE,
+                longest_edge_px=2048,
+                jpeg_quality=88,
+                sharpening=Sharpening(amount_percent=60),
+                folder="web/{number}",
+                file_name="{image}",
+                download_days=30,
+            ),
+        ),
+    )
+}
 
 READY_MADE: dict[str, LayoutTemplate] = {
     template.name: template

@@ -15,11 +15,12 @@ from render.draw import DrawTask, File, Source, draw
 from render.errors import PictureUnreadable, RenderError
 from render.frames import Picture
 from render.loop import CRASHED
-from render.pictures import MeasureTask, measure
+from render.pictures import MeasureTask, ThumbnailTask, measure, thumbnail
 from render.plan import images_used, plan
 from render.samples import sample_photo
 from render.sheets import Placement, SheetPlan, TextLine
 from render.sources import ImageFolders, locate
+from render.test_page import TestPage, test_page
 from render.workers import Workers
 from store.folder import DataFolder
 from store.model import Model
@@ -65,7 +66,7 @@ class Rehearsal(Model):
 
 
 class Rehearser:
-    """Rehearses in a drawing process of its own, so that nobody waits behind a Saturday's prints."""
+    """What people want to see at once, drawn in a process of its own: nobody waits behind a Saturday's prints."""
 
     def __init__(self, folder: DataFolder, image_folders: ImageFolders, max_pixels: int) -> None:
         """
@@ -121,6 +122,26 @@ class Rehearser:
                     )
                 )
         return Rehearsal(sheets=tuple(rehearsed), failures=tuple(failures))
+
+    def thumbnail(self, image: ImageRef, longest_px: int = 320) -> bytes:
+        """A small JPEG of a record's picture.
+
+        Raises:
+            RenderError: it is not there, or not a picture.
+        """
+        file = locate(image, self._folder, self._image_folders)
+        with self._turn:
+            return self._do(thumbnail, ThumbnailTask(file, image.name, self._max_pixels, longest_px), image.name)
+
+    def test_page(self, page: TestPage) -> bytes:
+        """The picture of a printer's test page."""
+        with self._turn:
+            return self._do(test_page, page, "the test page")
+
+    def sample_photo(self, number: int) -> bytes:
+        """One of the sample photos, from 0."""
+        with self._turn:
+            return self._do(_sample, number % len(SAMPLES), "the sample photo")
 
     def stop(self) -> None:
         """End the drawing process."""
@@ -209,6 +230,10 @@ def sample_record() -> RecordPush:
         images=images,
         items=items,
     )
+
+
+def _sample(number: int) -> bytes:
+    return sample_photo(*SAMPLES[number])
 
 
 @cache

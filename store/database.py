@@ -428,6 +428,12 @@ class JournalStorage(Storage):
         self._commits.settle(pending)
         self._fold_when_grown()
 
+    @property
+    def next_ids(self) -> dict[str, int]:
+        """By table: the id that the next document gets."""
+        with self._memory:
+            return dict(self._next_ids)
+
     def reserve_id(self, name: str) -> int:
         """An id that no document of the table has or had, and nobody else will be given."""
         with self._memory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 
@@ -46,6 +47,18 @@ class DataFolder:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         partial.rename(target)
         sync_folder(target.parent)
+
+    def add_image(self, content: bytes) -> str:
+        """Put a picture among the uploaded ones, durably; returns its digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        if not self.image(digest).is_file():
+            partial = self.incoming / f"made-{digest}"
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            self.keep_image(partial, digest)
+        return digest
 
     def asset(self, sha256: str) -> Path:
         """Where a file lies that render profiles use."""

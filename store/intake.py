@@ -16,9 +16,10 @@ import structlog
 
 from store.errors import Conflict
 from store.hot_folders import ARRIVED, FAILED, PRINTED, HotFolder
-from store.profiles import RenderProfile
-from store.pushed import RecordKind, RecordPush
-from store.records import Instructions, Moment, Outcome, Record, RenderJob, Ticket
+from store.profiles import RenderProfile, Selection
+from store.pushed import ImageRef, RecordKind, RecordPush
+from store.records import Instructions, Moment, Outcome, Printer, Priority, Record, RenderJob, Ticket
+from store.sizes import PrintSize
 from store.states import TicketState
 from store.tables import Store
 
@@ -31,6 +32,7 @@ class Answer(StrEnum):
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"  # the box already has this revision
     STALE = "stale"  # the box has a later revision, or this one with other content
+    ELSEWHERE = "elsewhere"  # its location is another box's: nothing of it was kept
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def accept(store: Store, push: RecordPush, now: datetime) -> Receipt:
     """
     with store.transaction():
         known = find_record(store, push.kind, push.number)
+        if known is None and not store.settings.takes(push.location):
+            return Receipt(Answer.ELSEWHERE, _made(push, None, now))
         if known and push.revision < known.revision:
             return Receipt(Answer.STALE, known)
         if known and push.revision == known.revision:
@@ -94,8 +98,16 @@ def keep_record(
         status: that it has at the box; '' for the one that it came with.
         drop: what was dropped into a hot folder to make it.
     """
+    record = _made(push, known, now, status, drop)
+    if known is None:
+        return store.records.add(record)
+    store.records.put(record)
+    return record
+
+
+def _made(push: RecordPush, known: Record | None, now: datetime, status: str = "", drop: str = "") -> Record:
     # A push was checked when it was read, and copying its thousand images through the same checks takes its time.
-    record = Record.model_construct(
+    return Record.model_construct(
         **{
             **dict(push),
             "status": status or push.status,
@@ -105,10 +117,6 @@ def keep_record(
             "drop": drop,
         }
     )
-    if known is None:
-        return store.records.add(record)
-    store.records.put(record)
-    return record
 
 
 def accept_drop(store: Store, hot_folder: HotFolder, push: RecordPush, drop: str, now: datetime) -> Ticket:
@@ -141,6 +149,42 @@ def accept_drop(store: Store, hot_folder: HotFolder, push: RecordPush, drop: str
         )
         note = f"dropped into hot folder {hot_folder.name}"
         return open_ticket(store, record, render_job, (profile,), now, note)
+
+
+def print_test_page(store: Store, printer: Printer, size: PrintSize, picture: bytes, now: datetime) -> Ticket:
+    """Let a picture be printed on one printer, as any other sheet: through the ledger, and seen on a ticket's page."""
+    digest = store.folder.add_image(picture)
+    image = ImageRef(name="test page.jpg", sha256=digest)
+    push = RecordPush(
+        kind=RecordKind.TEST_PAGE,
+        number=f"{printer.name[:150]} {now:%Y%m%d-%H%M%S-%f}",
+        revision=1,
+        status=ARRIVED,
+        client_name=printer.name,
+        images=(image,),
+    )
+    profile = RenderProfile(
+        name=f"Test page of {printer.name}"[:200],
+        selection=Selection.ALL_IMAGES,
+        size=size,
+        min_dpi=0,
+        printer_id=printer.id,
+        folder="test pages",
+        file_name="{number}",
+    )
+    render_job = RenderJob(
+        name="Test page",
+        kind=RecordKind.TEST_PAGE,
+        select_status=ARRIVED,
+        profile_ids=(1,),
+        finish_status=PRINTED,
+        error_status=FAILED,
+    )
+    with store.transaction():
+        record = keep_record(store, push, None, now)
+        return open_ticket(
+            store, record, render_job, (profile.with_(id=1),), now, "asked for in the panel", priority=Priority.FIRST
+        )
 
 
 def _free_number(store: Store, wanted: str) -> str:

@@ -203,6 +203,9 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
         if record.kind in AT_THE_BOX:
             queue_jobs.follow(store, ended, now)
             return ended
+        sample = store.settings.sample
+        if sample is not None and record.id in sample.records:
+            return ended  # no desktop knows of it
         store.changes.add(
             Change(
                 record_id=record.id,

@@ -14,16 +14,17 @@ from store.sizes import Size
 
 
 class RecordKind(StrEnum):
-    """What there are records of: three kinds that desktops keep, and two that begin at the box."""
+    """What there are records of: three kinds that desktops keep, and those that begin at the box."""
 
     SESSION = "session"
     INVOICE = "invoice"
     ORDER = "order"
     PRINT_JOB = "print job"  # sent to a print queue of the box
     HOT_FOLDER = "hot folder"  # dropped into a watched folder
+    TEST_PAGE = "test page"  # of a printer
 
 
-AT_THE_BOX = frozenset({RecordKind.PRINT_JOB, RecordKind.HOT_FOLDER})  # no desktop knows of these
+AT_THE_BOX = frozenset({RecordKind.PRINT_JOB, RecordKind.HOT_FOLDER, RecordKind.TEST_PAGE})  # no desktop knows of these
 MAX_REVISION = 2**53 - 1  # whole numbers that every JSON reader keeps
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = _EPOCH + timedelta(microseconds=MAX_REVISION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -35,6 +35,7 @@ class Timing(StrEnum):
 
     AT_ONCE = "at once"
     HOURS = "within hours"  # between start_time and end_time, the box's local time; may pass midnight
+    AT_TIME = "at a time"  # at the first start_time after it was opened
     BY_HAND = "by hand"  # when a person releases it
 
 
@@ -143,6 +144,14 @@ class ReprintReason(StrEnum):
     EXTRA = "more were wanted"
 
 
+class Priority(IntEnum):
+    """Which of two tickets is drawn and printed first."""
+
+    LATER = -1
+    NORMAL = 0
+    FIRST = 1
+
+
 class Ticket(Stored):
     """One record passing through one render job."""
 
@@ -160,6 +169,7 @@ class Ticket(Stored):
     results: tuple[ItemResult, ...] = ()
     reprint_of: int | None = None  # the ticket whose sheets it prints again; the record's status is not its business
     reprint_reason: ReprintReason | None = None
+    priority: Priority = Priority.NORMAL
     queue_job_id: int | None = None  # the job of a print queue that it prints; desktops do not hear of it
     is_paused: bool = False  # nothing more is drawn or given to printers until it goes on
 
@@ -341,12 +351,6 @@ class Person(Stored):
     role: Role = Role.ADMINISTRATOR  # as all were before there were roles
     session_stamp: int = 0  # sessions with an older one have ended
     created_at: datetime | None = None
-
-
-class BoxSettings(Stored):
-    """What people set for the whole box while it runs; there is one of these."""
-
-    is_paused: bool = False  # nothing is started, drawn or given to printers; records and jobs are still taken
 
 
 # -- telling people ---------------------------------------------------------------------------------------------

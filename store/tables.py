@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +29,6 @@ from store.records import (
     Alert,
     AlertSettings,
     Asset,
-    BoxSettings,
     Change,
     DesktopClient,
     Download,
@@ -44,6 +44,7 @@ from store.records import (
     Sheet,
     Ticket,
 )
+from store.settings import BoxSettings
 from store.states import SETTLED_SHEETS, SheetState
 from store.tinydb_tables import Database
 from store.upgrade import SCHEMA, upgrade
@@ -70,6 +71,11 @@ class Shelf(Generic[M]):
         thing = self._model.model_validate({**document, "id": doc_id})
         self._parsed[doc_id] = (document, thing)
         return thing
+
+    @property
+    def name(self) -> str:
+        """Of the table."""
+        return self._name
 
     def find(self, doc_id: int) -> M | None:
         """The thing with this id, or None."""
@@ -238,15 +244,39 @@ class Store:
         return self._database.journal.wait(version, timeout_s)
 
     @property
-    def is_paused(self) -> bool:
-        """Whether people have paused all processing."""
-        settings = self.box_settings.find(1)
-        return settings is not None and settings.is_paused
+    def settings(self) -> BoxSettings:
+        """What people set for the whole box."""
+        return self.box_settings.find(1) or BoxSettings(id=1)
+
+    def set(self, **changes: Any) -> BoxSettings:
+        """Change some of the settings.
+
+        Raises:
+            pydantic.ValidationError: one of them is wrong.
+        """
+        with self.transaction():
+            settings = self.settings.with_(**changes)
+            self.box_settings.put(settings)
+        return settings
+
+    def is_resting(self, now: datetime) -> bool:
+        """Whether nothing is to be started, drawn or given to printers: people paused it, or it is out of hours."""
+        settings = self.settings
+        return settings.is_paused or not settings.is_open(now.astimezone())
 
     def pause(self, is_paused: bool) -> None:
         """Pause all processing, or let it go on."""
-        with self.transaction():
-            self.box_settings.put((self.box_settings.find(1) or BoxSettings(id=1)).with_(is_paused=is_paused))
+        self.set(is_paused=is_paused, **({} if is_paused else {"restored_from": ""}))
+
+    @property
+    def next_ids(self) -> dict[str, int]:
+        """By table: the id that its next thing gets."""
+        return self._database.journal.next_ids
+
+    @property
+    def damage(self) -> list[str]:
+        """What was found damaged when the store was opened."""
+        return list(self._database.journal.damage)
 
     def troubles(self, min_free_bytes: int) -> list[str]:
         """What is wrong with what the store lies on, in sentences that say what to do; empty while all is well."""

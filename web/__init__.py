@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
@@ -40,6 +40,11 @@ class Services:
     max_wait_s: int = 60  # of one of them
     sync_requests_per_s: float = 200.0  # of one desktop client on average
     hot_folder_root: Path | None = None
+    engine: dict[str, Any] = field(default_factory=dict)  # settings of the panel, as they are in force
+    fixed: frozenset[str] = frozenset()  # of them, those that the panel cannot change
+    restart: Callable[[], None] = lambda: None  # ends this process in good order; it comes back
+    loops: Callable[[], dict[str, bool]] = dict  # by name, whether each of them runs
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     send_webhook: Callable[[Webhook, str, bytes], str] | None = None  # answers why it was refused, or ''
     send_alert: Callable[[AlertSettings, str], None] | None = None
     is_stopping: Callable[[], bool] = lambda: False
@@ -73,11 +78,13 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         assets,
         audit,
         auth,
+        backups,
         clients,
         downloads,
         errors,
         events,
         filters,
+        health,
         history,
         hot_folders,
         people,
@@ -86,6 +93,8 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         queues,
         records,
         render_jobs,
+        settings,
+        setup,
         sync,
         tickets,
         webhooks,
@@ -103,8 +112,8 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
     )
     app.extensions["printroom"] = parts
     rooms = (
-        alerts, assets, audit, auth, clients, sync, downloads, events, help_pages, history, hot_folders, people,
-        printers, profiles, queues, records, render_jobs, tickets, webhooks,
+        alerts, assets, audit, auth, backups, clients, sync, downloads, events, health, help_pages, history,
+        hot_folders, people, printers, profiles, queues, records, render_jobs, settings, setup, tickets, webhooks,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.pages)

@@ -46,6 +46,10 @@ class PanelSessions(SecureCookieSessionInterface):
         """As Flask's, for people only."""
         return self.session_class() if request.path.startswith("/sync/") else super().open_session(app, request)
 
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002  (Flask's signature)
+        """A session that began over https stays there."""
+        return request.is_secure
+
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """As Flask's, for people only."""
         if session.modified or session.accessed:
@@ -125,12 +129,12 @@ def _count_wrong(address: str, is_wrong: bool) -> None:
             raise Problem(429, "too-many-tries", "too many wrong tries from here: wait five minutes and try again")
 
 
-def _log_in(person: Person) -> AnyResponse:
+def _log_in(person: Person, then: str = "tickets.today") -> AnyResponse:
     session.clear()
     session["person"], session["stamp"] = person.id, person.session_stamp
     g.person = person
     session.permanent = True
-    return redirect(url_for("tickets.today"))
+    return redirect(url_for(then))
 
 
 @pages.route("/login", methods=["GET", "POST"])
@@ -182,7 +186,7 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
         if len(store.people):
             raise Problem(409, "conflict", "somebody else has just made the first administrator: log in instead")
         person = store.people.add(Person(name=name, password_hash=hash_password(password)))
-    return _log_in(person)
+    return _log_in(person, "setup.index")
 
 
 @pages.route("/release", methods=["GET", "POST"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -37,16 +38,22 @@ def fetch(token: str) -> AnyResponse:
     """All files as one zip, made while it is sent: nothing is written, and its length is known beforehand."""
     store = services().store
     link = downloads.find_link(store, token, datetime.now(UTC))
+    answer = zip_of([path for _, path in _files(link)], "photos.zip")
+    downloads.count_download(store, link, datetime.now(UTC))
+    return answer
+
+
+def zip_of(paths: Sequence[Path], name: str) -> AnyResponse:
+    """Files as one zip that is made while it is sent; 404 when there are none."""
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
-    for _, path in _files(link):
+    for path in paths:
         archive.add_path(path, _unique(path.name, archive))
     if not archive:
-        abort(404, "the files are no longer on the box: ask the studio to render them again")
-    downloads.count_download(store, link, datetime.now(UTC))
+        abort(404, "the files are no longer on the box: have them rendered again")
     headers = {
         **_PRIVATE,
         "Content-Length": str(len(archive)),
-        "Content-Disposition": 'attachment; filename="photos.zip"',
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
     }
     return Response(_chunks(archive), mimetype="application/zip", headers=headers)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import Flask, g
+from flask import Flask, g, request
 
 from store.records import PrinterState
 from store.sizes import PrintSize
 from store.states import SheetState, TicketState
-from web import forms, roles, services
+from web import forms, roles, services, units
+from web.help import page_for
+from web.settings import ROOMS
 
 # The tone (the style sheet's) in which each state is shown; a state that two machines share means the same in both.
 TONES: dict[str, str] = {
@@ -33,6 +35,9 @@ TONES: dict[str, str] = {
     PrinterState.UNKNOWN: "quiet",
 }
 
+# Parts of the panel that are reached from the page Settings.
+UNDER_SETTINGS = frozenset(endpoint.split(".")[0] for endpoint, _, _ in ROOMS) - {"profiles"}
+
 
 def tone(state: TicketState | SheetState | PrinterState) -> str:
     """The tone in which a state is shown."""
@@ -51,19 +56,36 @@ def ago(moment: datetime) -> str:
     return local(moment)
 
 
+def duration(seconds: float) -> str:
+    """A length of time, about.
+
+    >>> [duration(seconds) for seconds in (4, 70, 4000)]
+    ['1 min', '2 min', '1 h 7 min']
+    """
+    minutes = max(1, -(-int(seconds) // 60))
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def local(moment: datetime) -> str:
     """A time in the box's time zone."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def upright(size: PrintSize) -> PrintSize:
-    """Paper as people name it: the short side first."""
-    return size.turned() if size.width_um > size.height_um else size
+def size(value: PrintSize) -> str:
+    """A size in the studio's units."""
+    return units.shown_size(value, services().store.settings.units)
+
+
+def length(value_um: int) -> str:
+    """A short length in the studio's units."""
+    studios = services().store.settings.units
+    return f"{units.typed_length(value_um, studios)} {units.unit_of_lengths(studios)}"
 
 
 def install(app: Flask) -> None:
     """Make these known to the templates."""
-    app.jinja_env.filters.update(tone=tone, ago=ago, local=local, upright=upright, seen=forms.seen)
+    filters = (tone, ago, duration, local, size)
+    app.jinja_env.filters.update({one.__name__: one for one in filters}, length_um=length, seen=forms.seen)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.context_processor
@@ -73,4 +95,13 @@ def install(app: Flask) -> None:
         def may_look(endpoint: str) -> bool:
             return person is not None and roles.may(person.role, endpoint, changes=False)
 
-        return {"person": person, "version": services().version, "may_look": may_look}
+        settings = services().store.settings
+        return {
+            "person": person,
+            "version": services().version,
+            "may_look": may_look,
+            "studio": settings,
+            "unit": units.unit_of_lengths(settings.units),
+            "help_page": page_for(request.endpoint or ""),
+            "under_settings": UNDER_SETTINGS,
+        }

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from store.model import Stored
-from store.sizes import parse_size
 from store.tables import Shelf
 from web import services
 
@@ -79,12 +78,3 @@ def _sentence(message: str) -> str:
 def number_or_none(text: str) -> int | None:
     """An id from a select whose first choice is empty."""
     return int(text) if text.isdecimal() else None
-
-
-def sizes(text: str) -> tuple[Any, ...]:
-    """Sizes separated by commas or spaces.
-
-    Raises:
-        ValueError: names the one that is not a size.
-    """
-    return tuple(parse_size(part) for part in text.replace(",", " ").split())

@@ -11,7 +11,8 @@ from store.records import ReprintReason
 from store.report import report
 from store.reprints import reprint
 from web import forms, services
-from web.tickets import reprint_wish
+from web.errors import Problem
+from web.tickets import MOST_COPIES, destinations, elsewhere, reprint_reason
 
 pages = Blueprint("history", __name__, url_prefix="/history")
 
@@ -58,6 +59,7 @@ def show(month: str, ticket_id: int) -> str:
         month=month,
         printer_names={printer.id: printer.name for printer in store.printers.all()},
         reprint_reasons=list(ReprintReason),
+        destinations=destinations(),
     )
 
 
@@ -69,6 +71,8 @@ def print_again(month: str, ticket_id: int, sheet_id: int) -> AnyResponse:
     sheet = next((one for one in found.sheets if one.id == sheet_id), None) if found else None
     if found is None or sheet is None or not sheet.prints or sheet.slip:
         abort(404, "this sheet is not in the archive of that month, or was never printed")
-    copies, reason = reprint_wish()
-    again = reprint(store, found.ticket, found.instructions, [(sheet, copies)], reason, datetime.now(UTC))
+    copies, reason = forms.number_or_none(request.form.get("copies", "")) or 0, reprint_reason()
+    if not 1 <= copies <= MOST_COPIES:
+        raise Problem(422, "invalid", f"write how many copies, 1 to {MOST_COPIES}", "copies")
+    again = reprint(store, found.ticket, elsewhere(found.instructions), [(sheet, copies)], reason, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=again.id))

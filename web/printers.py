@@ -13,12 +13,16 @@ from werkzeug.wrappers import Response as AnyResponse
 from ipp.access import Access
 from ipp.codec import GroupTag, encode
 from ipp.errors import PrinterError, PrinterWantsTls
+from render.test_page import TestPage
+from store import intake
 from store.queue_setup import offer
 from store.records import AllocationMethod, Printer, PrinterPool
+from store.sizes import parse_size
 from store.states import OPEN_PRINT_JOBS
 from web import forms, services
 from web.errors import Problem
-from web.tickets import printer_rows
+from web.overview import printer_rows
+from web.units import read_sizes, typed_size
 
 pages = Blueprint("printers", __name__, url_prefix="/printers")
 
@@ -91,7 +95,7 @@ def edit(printer_id: int) -> str | AnyResponse | tuple[str, int]:
     errors: forms.Errors = {}
     sizes: tuple[Any, ...] = ()
     try:
-        sizes = forms.sizes(form.get("allowable_print_sizes", ""))
+        sizes = read_sizes(form.get("allowable_print_sizes", ""), store.settings.units)
     except ValueError as error:
         errors["allowable_print_sizes"] = f"{error}."
     values = {
@@ -125,6 +129,22 @@ def identify(printer_id: int) -> str | AnyResponse | tuple[str, int]:
     except (PrinterError, TimeoutError) as error:
         return _printer_form(_typed(printer), {"": f"{error}."}, printer), 409
     return redirect(url_for("printers.edit", printer_id=printer_id))
+
+
+@pages.post("/<int:printer_id>/test-page")
+def test_page(printer_id: int) -> AnyResponse:
+    """Print a page with greys, colours and the trim's edge, on the paper that is loaded."""
+    parts, now = services(), datetime.now(UTC)
+    store = parts.store
+    printer = store.printers.get(printer_id)
+    status = store.printer_status.find(printer_id)
+    loaded = (status.media_ready or ()) if status else ()
+    allowed = [one for one in loaded if any(one.is_same_paper(size) for size in printer.allowable_print_sizes)]
+    size = next(iter((*allowed, *loaded, *printer.allowable_print_sizes)), parse_size("4x6"))
+    lines = (printer.name, store.settings.studio_name or "Printroom", f"{now.astimezone():%Y-%m-%d %H:%M} · {size}")
+    picture = parts.rehearser.test_page(TestPage(size.width_um, size.height_um, lines))
+    ticket = intake.print_test_page(store, printer, size, picture, now)
+    return redirect(url_for("tickets.show", ticket_id=ticket.id))
 
 
 @pages.get("/<int:printer_id>/answers.json")
@@ -169,12 +189,13 @@ def remove(printer_id: int) -> AnyResponse | tuple[str, int]:
 
 
 def _typed(printer: Printer) -> dict[str, str]:
+    units = services().store.settings.units
     form = {
         "name": printer.name,
         "pool_id": str(printer.pool_id or ""),
         "priority_code": str(printer.priority_code),
         "username": printer.username,
-        "allowable_print_sizes": ", ".join(str(size) for size in printer.allowable_print_sizes),
+        "allowable_print_sizes": ", ".join(typed_size(size, units) for size in printer.allowable_print_sizes),
     }
     return {**form, "inactive": "on"} if printer.inactive else form
 

@@ -1,9 +1,9 @@
-"""The form of a render profile: from what a person typed to the model and back. Lengths are typed in millimetres."""
+"""The form of a render profile: from what a person typed to the model and back. Lengths and sizes are typed in the
+studio's units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -31,7 +31,10 @@ from store.profiles import (
 )
 from store.pushed import Colorization
 from store.records import Asset, AssetKind
+from store.settings import Units
+from store.sizes import PrintSize
 from web import forms
+from web.units import read_length, read_size, read_sizes, typed_length, typed_size
 
 Choices = list[tuple[str, str]]
 
@@ -78,7 +81,8 @@ CHOICES: dict[str, Choices] = {
     **dict.fromkeys(("colour_black_point_compensation", "colour_embed", "crop_marks"), _YES_NO),
     **dict.fromkeys(("header_sheet", "separator_sheets"), _YES_NO),
 }
-_MILLIMETRES = {"bleed_um": "bleed_mm", "gang_gap_um": "gang_gap_mm"}
+_LENGTHS = {"bleed_um": "bleed", "gang_gap_um": "gang_gap"}
+_SIZES = ("size", "gang_paper", "paper")
 _PARTS: dict[str, type[BaseModel]] = {"colour": OutputColour, "sharpening": Sharpening, "watermark": Watermark}
 _OF_THEIR_OWN = {"id", "layout", "overlay", "pool_id", "printer_id", "only_sizes", "only_products"}
 _TEMPLATES = {
@@ -90,7 +94,11 @@ _TEMPLATES = {
 
 
 def parse(
-    form: Mapping[str, str], profile_id: int, layouts: Mapping[str, LayoutTemplate], assets: Sequence[Asset]
+    form: Mapping[str, str],
+    profile_id: int,
+    layouts: Mapping[str, LayoutTemplate],
+    assets: Sequence[Asset],
+    units: Units = Units.INCHES,
 ) -> tuple[RenderProfile | None, forms.Errors]:
     """A profile from a form, or what is wrong, by field. What the form lacks is as in a new profile.
 
@@ -99,6 +107,7 @@ def parse(
         profile_id: of the profile that is changed, or 0.
         layouts: by name, those that may be chosen.
         assets: the studio's colour profiles and overlays.
+        units: the studio's.
     """
     errors: forms.Errors = {}
     destination, _, number = form.get("destination", "").partition(":")
@@ -109,14 +118,14 @@ def parse(
         "pool_id": forms.number_or_none(number) if destination == "pool" else None,
         "printer_id": forms.number_or_none(number) if destination == "printer" else None,
         "only_products": tuple(part.strip() for part in form.get("only_products", "").split(",") if part.strip()),
-        **_plain(RenderProfile, form, "", errors),
+        **_plain(RenderProfile, form, "", errors, units),
     }
     try:
-        values["only_sizes"] = forms.sizes(form.get("only_sizes", ""))
+        values["only_sizes"] = read_sizes(form.get("only_sizes", ""), units)
     except ValueError as error:
         errors["only_sizes"] = f"{error}."
     for part, model in _PARTS.items():
-        values[part] = _plain(model, form, f"{part}_", errors)
+        values[part] = _plain(model, form, f"{part}_", errors, units)
     values["colour"]["profile"] = _asset(form.get("colour_profile", ""), assets)
     for field, check in _TEMPLATES.items():
         try:
@@ -128,36 +137,43 @@ def parse(
     return (None if errors else profile), errors
 
 
-def typed(profile: RenderProfile, assets: Sequence[Asset]) -> dict[str, str]:
+def typed(profile: RenderProfile, assets: Sequence[Asset], units: Units = Units.INCHES) -> dict[str, str]:
     """A profile as a person would have typed it."""
     destination = f"pool:{profile.pool_id}" if profile.pool_id else f"printer:{profile.printer_id}"
     form = {
         "layout": profile.layout.name if profile.layout else "",
         "overlay": _asset_id(profile.overlay, assets),
         "destination": destination if profile.prints else "",
-        "only_sizes": ", ".join(map(str, profile.only_sizes)),
+        "only_sizes": ", ".join(typed_size(size, units) for size in profile.only_sizes),
         "only_products": ", ".join(profile.only_products),
         "colour_profile": _asset_id(profile.colour.profile, assets),
     }
     for prefix, model in (("", profile), *((f"{part}_", getattr(profile, part)) for part in _PARTS)):
         for field, value in model:
             if prefix or (field not in _OF_THEIR_OWN and field not in _PARTS):
-                form.setdefault(_MILLIMETRES.get(field, prefix + field), _text(field, value))
+                form.setdefault(_LENGTHS.get(field, prefix + field), _text(field, value, units))
     return form
 
 
-def _plain(model: type[BaseModel], form: Mapping[str, str], prefix: str, errors: forms.Errors) -> dict[str, Any]:
+def _plain(
+    model: type[BaseModel], form: Mapping[str, str], prefix: str, errors: forms.Errors, units: Units
+) -> dict[str, Any]:
     """The fields of a model that are one input each."""
     values: dict[str, Any] = {}
     for field, info in model.model_fields.items():
         if not prefix and (field in _OF_THEIR_OWN or field in _PARTS):
             continue
-        text = form.get(_MILLIMETRES.get(field, prefix + field), "").strip()
-        if field in _MILLIMETRES:
+        text = form.get(_LENGTHS.get(field, prefix + field), "").strip()
+        if field in _LENGTHS:
             try:
-                values[field] = int(Decimal(text.replace(",", ".")) * 1000) if text else info.default
-            except (InvalidOperation, ValueError):
-                errors[field] = "Write it in millimetres, such as 3 or 3.175."
+                values[field] = read_length(text, units) if text else info.default
+            except ValueError as error:
+                errors[field] = f"{str(error).capitalize()}."
+        elif text and not prefix and field in _SIZES:
+            try:
+                values[field] = read_size(text, units)
+            except ValueError as error:
+                errors[field] = f"{error}."
         elif text:
             values[field] = text == "yes" if isinstance(info.default, bool) else text
         elif field == "folder" and field in form:
@@ -167,11 +183,13 @@ def _plain(model: type[BaseModel], form: Mapping[str, str], prefix: str, errors:
     return values
 
 
-def _text(field: str, value: Any) -> str:
+def _text(field: str, value: Any, units: Units) -> str:
     if value is None:
         return ""
-    if field in _MILLIMETRES:
-        return f"{value / 1000:g}"
+    if field in _LENGTHS:
+        return typed_length(value, units)
+    if isinstance(value, PrintSize):
+        return typed_size(value, units)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, StrEnum):

@@ -16,6 +16,7 @@ from render.names import FIELDS, check_fields
 from render.ready_made import READY_MADE
 from store.profiles import LayoutTemplate, RenderProfile, StudioLayout
 from store.records import AssetKind
+from store.settings import Units
 from web import forms, profile_form, rehearsals, services
 from web.errors import problems_of
 
@@ -41,7 +42,7 @@ def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
     store = services().store
     known = store.render_profiles.get(profile_id) if profile_id else None
     if request.method == "GET":
-        return _form(profile_form.typed(known, store.assets.all()) if known else {}, {}, known)
+        return _form(profile_form.typed(known, store.assets.all(), _units()) if known else {}, {}, known)
     profile, errors = _parsed(profile_id)
     if profile is None:
         return _form(request.form, errors, known), 422
@@ -59,7 +60,7 @@ def remove(profile_id: int) -> AnyResponse | tuple[str, int]:
     users = [job.name for job in store.render_jobs.all() if profile_id in job.profile_ids]
     if users:
         error = f"The render jobs {', '.join(users)} use this profile. Take it out of them first."
-        return _form(profile_form.typed(profile, store.assets.all()), {"": error}, profile), 409
+        return _form(profile_form.typed(profile, store.assets.all(), _units()), {"": error}, profile), 409
     store.render_profiles.remove(profile_id)
     return redirect(url_for("profiles.index"))
 
@@ -147,7 +148,11 @@ def _parsed(profile_id: int, name: str = "") -> tuple[RenderProfile | None, form
     store = services().store
     known = store.render_profiles.find(profile_id) if profile_id else None
     form = request.form if request.form.get("name", "").strip() or not name else {**request.form, "name": name}
-    return profile_form.parse(form, profile_id, _layouts(known), store.assets.all())
+    return profile_form.parse(form, profile_id, _layouts(known), store.assets.all(), _units())
+
+
+def _units() -> Units:
+    return services().store.settings.units
 
 
 def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | None) -> str:
@@ -155,7 +160,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
     assets = store.assets.all()
     return render_template(
         "profile_form.html",
-        form={**profile_form.typed(RenderProfile(name="-"), assets), "name": "", **form},
+        form={**profile_form.typed(RenderProfile(name="-"), assets, _units()), "name": "", **form},
         errors=errors,
         known=known,
         choices={

@@ -41,6 +41,10 @@ PARTS: dict[str, Rule] = {
     "alerts": _SECRET,
     "people": _SECRET,
     "audit": _SECRET,
+    "settings": _SECRET,
+    "setup": _SECRET,
+    "health": _SECRET,
+    "backups": _SECRET,
 }
 # Single pages that ask for something else than their part.
 PAGES: dict[str, Rule] = {
@@ -49,6 +53,8 @@ PAGES: dict[str, Rule] = {
     "printers.answers": _SECRET,
     "profiles.rehearse": _DAILY,  # draws a preview, changes nothing
     "people.own": _DAILY,
+    "settings.index": Rule(OPERATOR, ADMINISTRATOR),
+    "printers.test_page": _DAILY,
 }
 
 

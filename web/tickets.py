@@ -3,141 +3,37 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from ipp.supplies import forecast
 from store import intake, progress
-from store.records import ReprintReason, Sheet, Ticket
+from store.records import Instructions, Priority, ReprintReason
 from store.reprints import reprint
-from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
-from web import forms, services
+from store.states import ENDED_TICKETS
+from web import forms, overview, services
+from web.downloads import zip_of
 from web.errors import Problem
 
 pages = Blueprint("tickets", __name__)
 
-RECENT = 30
-OPEN_STATES = (
-    TicketState.HELD,
-    TicketState.PRINTING,
-    TicketState.RENDERED,
-    TicketState.RENDERING,
-    TicketState.WAITING,
-)
 SHOWN_SHEETS = 200
+MOST_COPIES = 9999
 _MIME_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".tif": "image/tiff"}
 
 
 @pages.get("/")
 def today() -> str:
     """What is printing, waiting, held and done; the printers; live."""
-    return render_template("today.html", **_today())
+    return render_template("today.html", **overview.today())
 
 
 @pages.get("/today/live")
 def today_live() -> str:
     """The part of Today that changes."""
-    return render_template("_today.html", **_today())
-
-
-def _today() -> dict[str, Any]:
-    store = services().store
-    open_tickets = [ticket for state in OPEN_STATES for ticket in store.tickets.by("state", state.value)]
-    ended = [ticket for ticket in store.tickets.newest(RECENT + len(open_tickets)) if ticket.state in ENDED_TICKETS]
-    return {
-        "open_tickets": [_summary(ticket) for ticket in open_tickets],
-        "ended_tickets": [_summary(ticket) for ticket in ended[:RECENT]],
-        "printers": printer_rows(),
-        "is_paused": store.is_paused,
-        "needs_setup": _needs_setup(),
-        "troubles": [*store.troubles(services().min_free_bytes), *_run_outs()],
-    }
-
-
-def _needs_setup() -> list[tuple[str, str]]:
-    """What a new studio still has to do, in order: (sentence, endpoint)."""
-    store = services().store
-    steps = [
-        (
-            not len(store.printers),
-            "No printer has been found yet. Switch one on, or add it by its address.",
-            "printers.index",
-        ),
-        (not len(store.render_profiles), "Make a render profile: how prints are produced.", "profiles.index"),
-        (not len(store.render_jobs), "Make a render job: which status starts it.", "render_jobs.index"),
-        (not len(store.desktop_clients), "Connect the studio's software: add a desktop client.", "clients.index"),
-    ]
-    return [(text, endpoint) for is_open, text, endpoint in steps if is_open]
-
-
-def _run_outs() -> list[str]:
-    """What ends before the work that waits is done. Work that several printers may take is shared among them."""
-    store = services().store
-    printers = store.printers.all()
-    needed: dict[int, float] = {}
-    for state in OPEN_STATES:
-        for ticket in store.tickets.by("state", state.value):
-            profiles = {profile.id: profile for profile in store.instructions.get(ticket.id).profiles}
-            for sheet in store.sheets.by("open", ticket.id):
-                profile, copies = profiles[sheet.profile_id], sheet.quantity - sheet.copies_done
-                takers = [p.id for p in printers if not p.inactive and p.id == profile.printer_id]
-                takers += [p.id for p in printers if not p.inactive and p.pool_id and p.pool_id == profile.pool_id]
-                for printer_id in takers if sheet.prints else ():
-                    needed[printer_id] = needed.get(printer_id, 0) + copies / len(takers)
-    statuses = {status.id: status for status in store.printer_status.all()}
-    return list(
-        forecast(
-            {one: ceil(copies) for one, copies in needed.items()},
-            statuses,
-            {printer.id: printer.name for printer in printers},
-        )
-    )
-
-
-def _summary(ticket: Ticket) -> dict[str, Any]:
-    store = services().store
-    sheets = store.sheets.by("ticket", ticket.id)
-    prints = {profile.id: profile.prints for profile in store.instructions.get(ticket.id).profiles}
-    copies = sum(sheet.quantity for sheet in sheets if prints[sheet.profile_id])
-    # Half of a sheet's way is drawing it, the other half printing it; a sheet that only becomes a file is done then.
-    steps = sum(2 if prints[sheet.profile_id] else 1 for sheet in sheets)
-    done = sum(_steps_done(sheet, prints[sheet.profile_id]) for sheet in sheets)
-    return {
-        "ticket": ticket,
-        "sheets": len(sheets),
-        "copies": copies,
-        "percent": 100 if ticket.state in ENDED_TICKETS else round(100 * done / steps) if steps else 0,
-        "thumbnails": [sheet.id for sheet in sheets if sheet.state is not SheetState.PLANNED and sheet.file][:6],
-    }
-
-
-def _steps_done(sheet: Sheet, prints: bool) -> int:
-    if sheet.state is SheetState.PLANNED:
-        return 0
-    return 2 if prints and sheet.state in SETTLED_SHEETS else 1
-
-
-def printer_rows() -> list[dict[str, Any]]:
-    """Every printer with its state, its pool and what it has in hand."""
-    store = services().store
-    pools = {pool.id: pool.name for pool in store.printer_pools.all()}
-    return [
-        {
-            "printer": printer,
-            "status": store.printer_status.find(printer.id),
-            "pool": pools.get(printer.pool_id or 0, ""),
-            "print_jobs": [
-                job
-                for state in OPEN_PRINT_JOBS
-                for job in store.print_jobs.by("printer_state", (printer.id, state.value))
-            ],
-        }
-        for printer in store.printers.all()
-    ]
+    return render_template("_today.html", **overview.today())
 
 
 @pages.post("/processing/<any(pause, resume):what>")
@@ -167,7 +63,7 @@ def _ticket(ticket_id: int) -> dict[str, Any]:
     jobs = {sheet.id: store.print_jobs.by("sheet", sheet.id) for sheet in sheets[:SHOWN_SHEETS]}
     return {
         "ticket": ticket,
-        "summary": _summary(ticket),
+        "summary": overview.summary(ticket),
         "instructions": instructions,
         "profiles": {profile.id: profile for profile in instructions.profiles},
         "sheets": sheets[:SHOWN_SHEETS],
@@ -179,6 +75,9 @@ def _ticket(ticket_id: int) -> dict[str, Any]:
         "downloads": store.downloads.by("ticket", ticket_id),
         "is_ended": ticket.state in ENDED_TICKETS,
         "reprint_reasons": list(ReprintReason),
+        "destinations": destinations(),
+        "priorities": list(Priority),
+        "has_files": any(sheet.file for sheet in sheets),
     }
 
 
@@ -218,6 +117,33 @@ def pause(ticket_id: int, what: str) -> AnyResponse:
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 
+@pages.post("/tickets/<int:ticket_id>/priority")
+def prioritise(ticket_id: int) -> AnyResponse:
+    """A ticket goes before all others, or after them."""
+    store = services().store
+    try:
+        priority = Priority[request.form.get("priority", "").upper()]
+    except KeyError:
+        raise Problem(422, "invalid", "choose first, normal or later", "priority") from None
+    with store.transaction():
+        ticket = store.tickets.get(ticket_id)
+        if ticket.state in ENDED_TICKETS:
+            raise Problem(409, "not-possible-now", "this ticket has ended: look at the page again")
+        store.tickets.put(ticket.with_(priority=priority))
+    return redirect(url_for("tickets.show", ticket_id=ticket_id))
+
+
+@pages.get("/tickets/<int:ticket_id>/files.zip")
+def files(ticket_id: int) -> AnyResponse:
+    """All files of a ticket."""
+    store = services().store
+    ticket = store.tickets.get(ticket_id)
+    root = store.folder.output.resolve()
+    wanted = dict.fromkeys(sheet.file for sheet in store.sheets.by("ticket", ticket_id) if sheet.file)
+    paths = [path for name in wanted if (path := (root / name).resolve()).is_relative_to(root) and path.is_file()]
+    return zip_of(paths, f"{ticket.number}.zip")
+
+
 @pages.post("/sheets/<int:sheet_id>/answer")
 def answer(sheet_id: int) -> AnyResponse:
     """A person answers whether an unsure sheet came out."""
@@ -228,26 +154,57 @@ def answer(sheet_id: int) -> AnyResponse:
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 
-@pages.post("/sheets/<int:sheet_id>/reprint")
-def print_again(sheet_id: int) -> AnyResponse:
-    """A person wants a sheet once more."""
+@pages.post("/tickets/<int:ticket_id>/reprint")
+def print_again(ticket_id: int) -> AnyResponse:
+    """A person wants some sheets once more: so many copies of each, why, and perhaps on another printer or pool."""
     store = services().store
-    sheet = store.sheets.get(sheet_id)
-    ticket = store.tickets.get(sheet.ticket_id)
-    copies, reason = reprint_wish()
-    if ticket.state not in ENDED_TICKETS or not sheet.prints or sheet.slip:
-        raise Problem(409, "not-possible-now", "a sheet is printed again when its ticket has ended: wait for that")
-    again = reprint(store, ticket, store.instructions.get(ticket.id), [(sheet, copies)], reason, datetime.now(UTC))
+    ticket = store.tickets.get(ticket_id)
+    reason = reprint_reason()
+    wanted = []
+    for sheet in store.sheets.by("ticket", ticket_id):
+        text = request.form.get(f"copies-{sheet.id}", "").strip() or "0"
+        if not text.isdecimal() or int(text) > MOST_COPIES:
+            raise Problem(422, "invalid", f"'{text[:20]}' is not a number of copies, 0 to {MOST_COPIES}", "copies")
+        if int(text) and sheet.prints and not sheet.slip:
+            wanted.append((sheet, int(text)))
+    if ticket.state not in ENDED_TICKETS:
+        raise Problem(409, "not-possible-now", "sheets are printed again when their ticket has ended: wait for that")
+    if not wanted:
+        raise Problem(422, "invalid", "write for at least one sheet how many copies you want", "copies")
+    frozen = store.instructions.get(ticket.id)
+    again = reprint(store, ticket, elsewhere(frozen), wanted, reason, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
-def reprint_wish() -> tuple[int, ReprintReason]:
-    """How many copies a person wants again, and why, from the form."""
-    copies = forms.number_or_none(request.form.get("copies", "")) or 0
-    if not 1 <= copies <= 9999:
-        raise Problem(422, "invalid", "write how many copies, 1 to 9999", "copies")
+def elsewhere(frozen: Instructions) -> Instructions:
+    """A ticket's instructions with the printer or pool of the form, where it names one."""
+    store = services().store
+    kind, _, number = request.form.get("destination", "").partition(":")
+    target = forms.number_or_none(number)
+    if not kind or target is None:
+        return frozen
+    known = store.printer_pools.find(target) if kind == "pool" else store.printers.find(target)
+    if known is None:
+        raise Problem(422, "invalid", "this printer or pool is gone: choose another", "destination")
+    where = {"pool_id": target, "printer_id": None} if kind == "pool" else {"pool_id": None, "printer_id": target}
+    profiles = tuple(profile.with_(**where) if profile.prints else profile for profile in frozen.profiles)
+    return frozen.with_(profiles=profiles)
+
+
+def destinations() -> list[tuple[str, str]]:
+    """Where sheets can be printed again."""
+    store = services().store
+    return [
+        ("", "Where they were printed"),
+        *((f"pool:{pool.id}", f"Pool {pool.name}") for pool in store.printer_pools.all()),
+        *((f"printer:{printer.id}", f"Printer {printer.name}") for printer in store.printers.all()),
+    ]
+
+
+def reprint_reason() -> ReprintReason:
+    """Why a person wants something again, from the form."""
     try:
-        return copies, ReprintReason(request.form.get("reason", ""))
+        return ReprintReason(request.form.get("reason", ""))
     except ValueError:
         raise Problem(422, "invalid", "choose why it is printed again", "reason") from None
 
@@ -258,6 +215,22 @@ def release(sheet_id: int) -> AnyResponse:
     prints = request.form.get("prints") == "yes"
     sheet = progress.answer_held(services().store, sheet_id, prints, datetime.now(UTC))
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
+
+
+@pages.get("/sheets/<int:sheet_id>")
+def sheet(sheet_id: int) -> str:
+    """One sheet, to look at closely."""
+    store = services().store
+    found = store.sheets.get(sheet_id)
+    siblings = [one.id for one in store.sheets.by("ticket", found.ticket_id) if one.file]
+    at = siblings.index(sheet_id) if sheet_id in siblings else 0
+    return render_template(
+        "sheet.html",
+        sheet=found,
+        ticket=store.tickets.get(found.ticket_id),
+        before=siblings[at - 1] if at > 0 else None,
+        behind=siblings[at + 1] if at + 1 < len(siblings) else None,
+    )
 
 
 @pages.get("/sheets/<int:sheet_id>.<any(thumb, full):kind>.jpg")

@@ -28,7 +28,7 @@ PROFILE = {
     "name": "8x10 lustre",
     "selection": "items",
     "dpi": "300",
-    "bleed_mm": "3.175",
+    "bleed": "0.125",
     "folder": "{number}",
     "file_name": "{image}_{size}",
     "destination": "",
@@ -60,7 +60,7 @@ def test_the_first_run_needs_the_code_of_the_console(anybody: FlaskClient, store
         and b"not the code that the box shows" in answer.data
         and b'value="kim"' in answer.data
     )
-    assert anybody.post("/first-run", data=form | {"code": "1234 5678"}).headers["Location"] == "/"
+    assert anybody.post("/first-run", data=form | {"code": "1234 5678"}).headers["Location"] == "/setup/"
     assert anybody.get("/").status_code == 200
     assert store.people.get(1).password_hash.startswith("$argon2id$")
 
@@ -106,7 +106,7 @@ def test_a_profile_is_made_changed_and_removed(panel: FlaskClient, store: Store)
     profile = store.render_profiles.get(1)
     assert (profile.dpi, profile.bleed_um, profile.prints) == (300, 3_175, False)
     page = panel.get("/profiles/1").data.decode()
-    assert 'value="3.175"' in page and 'value="{image}_{size}"' in page
+    assert 'value="0.125"' in page and 'value="{image}_{size}"' in page
     panel.post("/profiles/1", data=PROFILE | {"dpi": "600", "size": "8x10"})
     assert (store.render_profiles.get(1).dpi, store.render_profiles.get(1).size) == (600, parse_size("8x10"))
     panel.post("/profiles/1/remove")
@@ -118,7 +118,7 @@ def test_a_profile_is_made_changed_and_removed(panel: FlaskClient, store: Store)
     [
         ("dpi", "12", "greater than or equal to 36"),
         ("dpi", "many", "valid integer"),
-        ("bleed_mm", "a bit", "in millimetres"),
+        ("bleed", "a bit", "in inches, such as 0.125 or 1/8"),
         ("size", "huge", "is not a print size"),
         ("folder", "../up", "leaves the output folder"),
         ("file_name", "{nummer}", "there is no field {nummer}"),
@@ -183,7 +183,7 @@ def test_every_option_of_a_profile_is_kept_and_shown_again(panel: FlaskClient, s
 def test_every_option_of_a_print_is_kept_and_shown_again(panel: FlaskClient, store: Store) -> None:
     options = {
         "size": "5x7",
-        "gang_gap_mm": "4.5",
+        "gang_gap": "4.5mm",
         "paper": "8x10",
         "crop_marks": "yes",
         "slug": "{number} {sheet}",
@@ -318,7 +318,7 @@ def test_a_clients_token_is_shown_once_and_kept_as_a_hash(panel: FlaskClient, st
 
 def test_today_says_what_to_do_first(panel: FlaskClient) -> None:
     page = panel.get("/").data.decode()
-    assert "No printer has been found yet" in page and "Connect the studio" in page
+    assert "No printer has been found yet" in page and "Go on with the set-up" in page
 
 
 def test_a_ticket_shows_its_sheets_its_instructions_and_its_way(panel: FlaskClient, store: Store) -> None:
@@ -412,14 +412,33 @@ def test_a_sheet_is_printed_again_with_copies_and_a_reason(panel: FlaskClient, s
     (sheet,) = store.sheets.by("ticket", ticket_id)
     store.sheets.put(sheet.with_(prints=True))
     assert "Print again" in panel.get(f"/tickets/{ticket_id}").data.decode()
-    answer = panel.post(f"/sheets/{sheet.id}/reprint", data={"copies": "3", "reason": "lost"})
+    wanted = {f"copies-{sheet.id}": "3", "reason": "lost"}
+    answer = panel.post(f"/tickets/{ticket_id}/reprint", data=wanted)
     assert answer.headers["Location"] == "/tickets/2"
     assert store.sheets.by("ticket", 2)[0].quantity == 3
     assert "Prints again what" in panel.get("/tickets/2").data.decode()
-    for wrong in ({"copies": "0", "reason": "lost"}, {"copies": "2", "reason": "because"}):
-        assert panel.post(f"/sheets/{sheet.id}/reprint", data=wrong).status_code == 422
+    for wrong in ({f"copies-{sheet.id}": "0"}, {f"copies-{sheet.id}": "-2"}, {}, {"reason": "because"}):
+        assert (
+            panel.post(f"/tickets/{ticket_id}/reprint", data=wanted | {f"copies-{sheet.id}": ""} | wrong).status_code
+            == 422
+        )
     (running,) = store.sheets.by("ticket", 2)
-    assert panel.post(f"/sheets/{running.id}/reprint", data={"copies": "1", "reason": "lost"}).status_code == 409
+    assert panel.post("/tickets/2/reprint", data={f"copies-{running.id}": "1", "reason": "lost"}).status_code == 409
+
+
+def test_a_sheet_is_printed_again_on_another_printer(panel: FlaskClient, store: Store) -> None:
+    store.printer_pools.add(PrinterPool(name="Lab"))
+    other = store.printers.add(Printer(name="The other one"))
+    add_render_job(store, pool_id=1)
+    ticket_id = finished(store, "S-1")
+    (sheet,) = store.sheets.by("ticket", ticket_id)
+    store.sheets.put(sheet.with_(prints=True))
+    wanted = {f"copies-{sheet.id}": "1", "reason": "colour is wrong", "destination": f"printer:{other.id}"}
+    assert panel.post(f"/tickets/{ticket_id}/reprint", data=wanted).headers["Location"] == "/tickets/2"
+    (profile,) = store.instructions.get(2).profiles
+    assert (profile.pool_id, profile.printer_id) == (None, other.id)
+    gone = wanted | {"destination": "pool:99"}
+    assert "is gone" in panel.post(f"/tickets/{ticket_id}/reprint", data=gone).data.decode()
 
 
 def test_the_report_is_shown(panel: FlaskClient, store: Store) -> None:

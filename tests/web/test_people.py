@@ -62,9 +62,9 @@ def test_an_operator_sets_nothing_up(panel: FlaskClient, operator: FlaskClient, 
 
 
 def test_the_menu_shows_only_what_one_may_open(panel: FlaskClient, operator: FlaskClient) -> None:
-    assert "Desktop clients" in panel.get("/").data.decode()
-    page = operator.get("/").data.decode()
-    assert "Desktop clients" not in page and "Print queues" in page
+    assert "Desktop clients" in panel.get("/settings/").data.decode()
+    page = operator.get("/settings/").data.decode()
+    assert "Desktop clients" not in page and "Backup" not in page and "Print queues" in page
 
 
 def test_a_person_is_added_and_may_log_in(panel: FlaskClient, app: Flask, store: Store) -> None:

@@ -14,6 +14,19 @@ async function refresh(part) {
   part.innerHTML = html;
 }
 
+// A page that waits for the box to come back goes on by itself.
+const waiting = document.querySelector("[data-wait]");
+if (waiting) {
+  const back = async () => {
+    try {
+      const answer = await fetch("/login", { cache: "no-store" });
+      if (answer.ok || answer.redirected) return location.assign(waiting.dataset.wait);
+    } catch { /* not yet */ }
+    setTimeout(back, 1000);
+  };
+  setTimeout(back, 3000);
+}
+
 if (parts.length) {
   let busy = false;
   let again = false;

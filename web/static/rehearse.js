@@ -14,7 +14,7 @@ function element(name, text = "", className = "") {
 }
 
 function labelOf(field) {
-  const input = form.elements[field] ?? form.elements[field.replace(/_um$/, "_mm")];
+  const input = form.elements[field] ?? form.elements[field.replace(/_um$/, "")];
   return input?.labels?.[0]?.textContent ?? field;
 }
 

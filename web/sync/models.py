@@ -79,7 +79,8 @@ class PushResult(Wire):
     number: str | None = Field(description="as it was sent, where that could be read")
     answer: Answer | Literal["rejected"] = Field(
         description="accepted: kept. unchanged: the box already has this revision. stale: the box has a later "
-        "revision, or this one with other content. rejected: see errors; nothing of this record was kept"
+        "revision, or this one with other content. elsewhere: the record's location belongs to another "
+        "of the studio's boxes; nothing of it was kept. rejected: see errors; nothing of this record was kept"
     )
     revision: int | None = Field(None, description="that the box has now")
     status: str | None = Field(None, description="that the record has at the box now")

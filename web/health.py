@@ -1,0 +1,155 @@
+"""How the box is: facts, the log, and everything that somebody who helps needs to know, as one file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+import zipfile
+from collections import deque
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+
+from store.tables import Shelf
+from web import services
+
+pages = Blueprint("health", __name__, url_prefix="/health")
+
+LOG_LINES = 400
+LOG_NAME = "printroom.log"
+_SECRETS = ("password", "token", "secret", "smtp_password", "username")
+
+
+@pages.get("/")
+def index() -> str:
+    """Facts, in words."""
+    return render_template("health.html", facts=facts(), troubles=services().store.troubles(services().min_free_bytes))
+
+
+@pages.get("/log")
+def log() -> str:
+    """The newest lines of the log; with a text, those that have it."""
+    wanted = request.args.get("q", "").strip()
+    return render_template("log.html", lines=_log_lines(wanted), text=wanted, limit=LOG_LINES)
+
+
+@pages.get("/support.zip")
+def support() -> Response:
+    """Facts, settings, printers, counts and the log: no pictures, no passwords, no customers' names from the store."""
+    store, buffer = services().store, io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("facts.json", _json(facts()))
+        bundle.writestr("settings.json", store.settings.model_dump_json(indent=2))
+        bundle.writestr("engine.json", _json({name: str(value) for name, value in services().engine.items()}))
+        bundle.writestr("packages.txt", "\n".join(sorted(f"{one.name}=={one.version}" for one in distributions())))
+        tables: dict[str, Any] = {
+            "printers": store.printers,
+            "printer_status": store.printer_status,
+            "printer_pools": store.printer_pools,
+            "render_profiles": store.render_profiles,
+            "render_jobs": store.render_jobs,
+            "print_queues": store.print_queues,
+        }
+        for name, shelf in tables.items():
+            documents = [_without_secrets(one.model_dump(mode="json")) for one in shelf.all()]
+            bundle.writestr(f"{name}.json", _json(documents))
+        for path in sorted((store.folder.root / "log").glob(f"{LOG_NAME}*")):
+            bundle.write(path, f"log/{path.name}")
+    name = f"printroom-support-{datetime.now():%Y%m%d-%H%M}.zip"  # noqa: DTZ005  (the studio's time)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(buffer.getvalue(), mimetype="application/zip", headers=headers)
+
+
+def facts() -> dict[str, dict[str, str]]:
+    """What a person who helps asks first: by group, by name."""
+    parts, store = services(), services().store
+    disk = shutil.disk_usage(store.folder.root)
+    memory = _memory()
+    counts = {name: len(shelf) for name, shelf in vars(store).items() if isinstance(shelf, Shelf)}
+    printers = [store.printer_status.find(printer.id) for printer in store.printers.all()]
+    since = datetime.now(UTC) - parts.started_at
+    return {
+        "Disk": {
+            "Free": f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB",
+            "No new work is taken below": f"{parts.min_free_bytes / 1e9:.1f} GB",
+            "Data folder": str(store.folder.root),
+            "Uploaded pictures": _size_of(store.folder.images),
+            "Drawn sheets": _size_of(store.folder.sheets),
+        },
+        "Store": {
+            "Commits so far": f"{store.version:,}",
+            **{name.replace("_", " ").capitalize(): f"{count:,}" for name, count in counts.items() if count},
+            "Damage found at the start": "; ".join(store.damage) or "none",
+        },
+        "Clock": {
+            "Time on this box": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            "Set by the network": _clock_source(),
+        },
+        "Machine": {
+            "Memory free": f"{memory.get('MemAvailable', 0) / 1e6:.1f} of {memory.get('MemTotal', 0) / 1e6:.1f} GB",
+            "Load": ", ".join(f"{one:.2f}" for one in os.getloadavg()) + f" on {os.cpu_count()} cores",
+            "Running since": f"{parts.started_at.astimezone():%Y-%m-%d %H:%M} ({since.days} days)",
+        },
+        "Work": {
+            "Processing": "paused" if store.settings.is_paused else "going on",
+            "Printers that answer": f"{sum(bool(one and one.state.value != 'unreachable') for one in printers)} "
+            f"of {len(printers)}",
+            "Loops": ", ".join(f"{name} {'runs' if is_up else 'STOPPED'}" for name, is_up in parts.loops().items())
+            or "not started",
+        },
+        "Versions": {
+            "Printroom": parts.version,
+            "Python": sys.version.split()[0],
+            "System": f"{_os_name()}, Linux {platform.release()} {platform.machine()}",
+        },
+    }
+
+
+def _memory() -> dict[str, int]:
+    """/proc/meminfo, in kB."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _clock_source() -> str:
+    """systemd-timesyncd leaves this file when it has set the clock."""
+    stamp = Path("/run/systemd/timesync/synchronized")
+    if stamp.exists():
+        return f"yes, {(time.time() - stamp.stat().st_mtime) / 3600:.0f} h ago"
+    return "not known: compare the time above with a clock"
+
+
+def _os_name() -> str:
+    return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+
+
+def _size_of(folder: Path) -> str:
+    count, total = 0, 0
+    for path in folder.rglob("*"):
+        if path.is_file():
+            count, total = count + 1, total + path.stat().st_size
+    return f"{count:,} files, {total / 1e9:.2f} GB"
+
+
+def _log_lines(wanted: str) -> list[str]:
+    path = services().store.folder.root / "log" / LOG_NAME
+    if not path.is_file():
+        return []
+    with path.open(errors="replace") as lines:
+        return list(deque((one.rstrip() for one in lines if wanted.casefold() in one.casefold()), LOG_LINES))[::-1]
+
+
+def _without_secrets(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in _SECRETS}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
