@@ -87,6 +87,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         health,
         history,
         hot_folders,
+        layouts,
         people,
         printers,
         profiles,
@@ -113,7 +114,8 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
     app.extensions["printroom"] = parts
     rooms = (
         alerts, assets, audit, auth, backups, clients, sync, downloads, events, health, help_pages, history,
-        hot_folders, people, printers, profiles, queues, records, render_jobs, settings, setup, tickets, webhooks,
+        hot_folders, layouts, people, printers, profiles, queues, records, render_jobs, settings, setup, tickets,
+        webhooks,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.pages)

@@ -45,9 +45,11 @@ WORDS: dict[str, str] = {
     "printers.remove": "removed printer {printer_id}",
     "printers.remove_pool": "removed printer pool {pool_id}",
     "profiles.edit": "set up the render profile {name}",
-    "profiles.add_layout": "uploaded a layout",
+    "layouts.edit": "set up the layout {name}",
+    "layouts.upload": "uploaded a layout",
+    "profiles.take": "imported a render profile",
     "profiles.remove": "removed render profile {profile_id}",
-    "profiles.remove_layout": "removed layout {layout_id}",
+    "layouts.remove": "removed layout {layout_id}",
     "queues.change_job": "{what} of print queue job {job_id}",
     "queues.edit": "set up the print queue {name}",
     "queues.remove": "removed print queue {queue_id}",
@@ -73,7 +75,7 @@ WORDS: dict[str, str] = {
     "webhooks.change": "{what} of webhook {webhook_id}",
     "webhooks.dead_letter": "{what} of undelivered change {delivery_id}",
 }
-QUIET = frozenset({"profiles.rehearse"})  # changes nothing
+QUIET = frozenset({"profiles.rehearse", "layouts.preview", "render_jobs.rehearse_form"})  # changes nothing
 
 
 class _Known(dict[str, object]):

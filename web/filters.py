@@ -36,7 +36,7 @@ TONES: dict[str, str] = {
 }
 
 # Parts of the panel that are reached from the page Settings.
-UNDER_SETTINGS = frozenset(endpoint.split(".")[0] for endpoint, _, _ in ROOMS) - {"profiles"}
+UNDER_SETTINGS = frozenset(endpoint.split(".")[0] for endpoint, _, _ in ROOMS)
 
 
 def tone(state: TicketState | SheetState | PrinterState) -> str:

@@ -33,7 +33,7 @@ MANUAL: dict[str, str] = {
 # Which page explains a screen: by Flask's endpoint, or by its first part.
 _PAGE_OF = {
     "tickets": "ticket", "tickets.today": "today", "records": "records", "history": "records", "profiles": "profiles",
-    "profiles.layouts": "layouts", "profiles.add_layout": "layouts", "layout_editor": "layouts", "assets": "profiles",
+    "layouts": "layouts", "assets": "profiles",
     "render_jobs": "render-jobs", "printers": "printers", "queues": "queues", "hot_folders": "hot-folders",
     "clients": "clients", "webhooks": "clients", "people": "people", "audit": "people", "settings": "settings",
     "alerts": "settings", "backups": "backup", "health": "trouble", "setup": "start", "help": "start",

@@ -47,7 +47,7 @@ def today() -> dict[str, Any]:
     left_s = estimates(wanted, known)
     needs = [Need(f"{text}.") for text in store.troubles(services().min_free_bytes)] + _needs(tickets)
     return {
-        "open_tickets": [{**summary(ticket), "left_s": left_s.get(ticket.id)} for ticket in tickets],
+        "open_tickets": [{**summary(ticket), "left_s": _time_left(ticket, left_s)} for ticket in tickets],
         "ended_tickets": [summary(ticket) for ticket in ended[:RECENT]],
         "printers": printer_rows(),
         "settings": settings,
@@ -58,10 +58,17 @@ def today() -> dict[str, Any]:
     }
 
 
+def _time_left(ticket: Ticket, left_s: dict[int, float]) -> float | None:
+    """Of one that goes on by itself."""
+    waits = ticket.is_paused or ticket.state in (TicketState.HELD, TicketState.WAITING)
+    return None if waits else left_s.get(ticket.id)
+
+
 def _needs(tickets: list[Ticket]) -> list[Need]:
     """What open tickets want of people, the most pressing first: questions, then what waits for paper or a printer."""
     store = services().store
-    asked = [Need(f"{_name(one)}: {one.reason}.", one.id) for one in tickets if one.state is TicketState.HELD]
+    held = [one for one in tickets if one.state is TicketState.HELD]
+    asked = [Need(f"{_name(one)}: {one.reason.replace(' on this page', ' on its page')}.", one.id) for one in held]
     waiting: dict[str, list[Ticket]] = {}
     for ticket in tickets:
         if ticket.reason and ticket.state not in (TicketState.WAITING, TicketState.HELD) and not ticket.is_paused:

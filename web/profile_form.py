@@ -137,6 +137,23 @@ def parse(
     return (None if errors else profile), errors
 
 
+def check_profile(profile: RenderProfile) -> None:
+    """Refuse names and texts with fields that there are not.
+
+    Raises:
+        SheetImpossible: names the field.
+    """
+    for check, text in (
+        (check_template, profile.folder),
+        (check_template, profile.file_name),
+        (check_fields, profile.slug),
+        (check_fields, profile.watermark.text),
+        *((check_fields, cell.caption) for cell in (profile.layout.cells if profile.layout else ())),
+        *((check_fields, field.text) for field in (profile.layout.texts if profile.layout else ())),
+    ):
+        check(text)
+
+
 def typed(profile: RenderProfile, assets: Sequence[Asset], units: Units = Units.INCHES) -> dict[str, str]:
     """A profile as a person would have typed it."""
     destination = f"pool:{profile.pool_id}" if profile.pool_id else f"printer:{profile.printer_id}"

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256 as sha256_of
 from urllib.parse import quote
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
+from render.colour import check_output_profile
+from render.draw import save
 from render.errors import SheetImpossible
-from render.names import FIELDS, check_fields
-from render.ready_made import READY_MADE
-from store.profiles import LayoutTemplate, RenderProfile, StudioLayout
-from store.records import AssetKind
+from render.names import FIELDS
+from render.pictures import check_overlay
+from render.ready_made import PROFILES
+from store.profiles import RenderProfile
+from store.records import Asset, AssetKind
 from store.settings import Units
 from web import forms, profile_form, rehearsals, services
 from web.errors import problems_of
+from web.layouts import known_layouts
+from web.profile_form import check_profile
 
 pages = Blueprint("profiles", __name__, url_prefix="/profiles")
 
@@ -26,9 +33,15 @@ pages = Blueprint("profiles", __name__, url_prefix="/profiles")
 @pages.get("/")
 def index() -> str:
     """All profiles."""
+    return _index("")
+
+
+def _index(error: str) -> str:
     store = services().store
     return render_template(
         "profiles.html",
+        error=error,
+        ready_made=[(name, what) for name, (what, _) in PROFILES.items()],
         profiles=store.render_profiles.all(),
         pools={pool.id: pool.name for pool in store.printer_pools.all()},
         printers={printer.id: printer.name for printer in store.printers.all()},
@@ -42,7 +55,8 @@ def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
     store = services().store
     known = store.render_profiles.get(profile_id) if profile_id else None
     if request.method == "GET":
-        return _form(profile_form.typed(known, store.assets.all(), _units()) if known else {}, {}, known)
+        begin = known or _begun()
+        return _form(profile_form.typed(begin, store.assets.all(), _units()) if begin else {}, {}, known)
     profile, errors = _parsed(profile_id)
     if profile is None:
         return _form(request.form, errors, known), 422
@@ -50,6 +64,70 @@ def edit(profile_id: int) -> str | AnyResponse | tuple[str, int]:
     if kept is None:
         return _form(request.form, errors, store.render_profiles.find(profile_id)), 409
     return redirect(url_for("profiles.index"))
+
+
+def _begun() -> RenderProfile | None:
+    """What a new profile begins with: a ready-made one, or a copy of another."""
+    copied = services().store.render_profiles.find(forms.number_or_none(request.values.get("copy", "")) or 0)
+    if copied is not None:
+        return copied.with_(name=_free_name(copied.name))
+    found = PROFILES.get(request.values.get("like", ""))
+    return found[1].with_(name=_free_name(found[1].name)) if found else None
+
+
+def _free_name(name: str) -> str:
+    taken, number = {one.name for one in services().store.render_profiles.all()}, 1
+    while (candidate := name if number == 1 else f"{name} ({number})") in taken:
+        number += 1
+    return candidate
+
+
+@pages.get("/<int:profile_id>.json")
+def export(profile_id: int) -> AnyResponse:
+    """A profile as a file for another box, with the colour profile and the overlay that it uses."""
+    store = services().store
+    profile = store.render_profiles.get(profile_id)
+    text = json.dumps(
+        {
+            "printroom_profile": 1,
+            "profile": profile.model_dump(mode="json", exclude={"id", "pool_id", "printer_id"}, exclude_defaults=True),
+            "files": {
+                one.sha256: b64encode(store.folder.asset(one.sha256).read_bytes()).decode() for one in profile.assets
+            },
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(profile.name)}.json"}
+    return Response(text, mimetype="application/json", headers=headers)
+
+
+@pages.post("/import")
+def take() -> AnyResponse | tuple[str, int]:
+    """Take a profile from a file; where it prints is chosen here."""
+    store = services().store
+    file = request.files.get("file")
+    try:
+        told = json.loads(file.stream.read() if file else b"")
+        profile = RenderProfile.model_validate({**told["profile"], "pool_id": None, "printer_id": None})
+        contents = {sha256: b64decode(content, validate=True) for sha256, content in told["files"].items()}
+        check_profile(profile)
+        for one in profile.assets:
+            if sha256_of(contents.get(one.sha256, b"")).hexdigest() != one.sha256:
+                raise ValueError(f"the file of “{one.name}” is missing or damaged")
+            (check_overlay if one is not profile.colour.profile else check_output_profile)(contents[one.sha256])
+    except (ValueError, KeyError, TypeError, AttributeError, SheetImpossible) as error:
+        reason = problems_of(error)[0]["message"] if isinstance(error, ValidationError) else error
+        return _index(f"This is not the file of a render profile ({reason}): export it again."), 422
+    with store.transaction():
+        for one in profile.assets:
+            save(contents[one.sha256], store.folder.asset(one.sha256))
+            if not any(asset.sha256 == one.sha256 for asset in store.assets.all()):
+                is_profile = one == profile.colour.profile
+                kind = AssetKind.COLOUR_PROFILE if is_profile else AssetKind.OVERLAY
+                store.assets.add(Asset(kind=kind, name=one.name, sha256=one.sha256, added_at=datetime.now(UTC)))
+        kept = store.render_profiles.add(profile.with_(id=0, name=_free_name(profile.name)))
+    return redirect(url_for("profiles.edit", profile_id=kept.id))
 
 
 @pages.post("/<int:profile_id>/remove")
@@ -75,80 +153,11 @@ def rehearse() -> AnyResponse | tuple[AnyResponse, int]:
     return jsonify(rehearsals.as_json(rehearsals.of_record(request.form.get("record", ""), [profile])))
 
 
-@pages.get("/layouts")
-def layouts() -> str:
-    """The ready-made layouts, as pictures, and the studio's own."""
-    return _layouts_page("")
-
-
-@pages.get("/layouts/<name>.json")
-def layout_file(name: str) -> AnyResponse:
-    """A layout as a file: to keep, or to change and upload under another name."""
-    template = _layouts().get(name)
-    if template is None:
-        abort(404, "there is no layout of this name")
-    text = json.dumps(template.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.json"}
-    return Response(text, mimetype="application/json", headers=headers)
-
-
-@pages.post("/layouts")
-def add_layout() -> AnyResponse | tuple[str, int]:
-    """Take a layout from a file; one of the same name that the studio made is replaced in what is rendered later."""
-    store = services().store
-    file = request.files.get("file")
-    try:
-        template = LayoutTemplate.model_validate_json(file.stream.read() if file else b"")
-    except ValidationError as error:
-        problems = problems_of(error)
-        return _layouts_page("; ".join(f"{one['field'] or 'the file'}: {one['message']}" for one in problems[:3])), 422
-    try:
-        for text in [*(cell.caption for cell in template.cells), *(field.text for field in template.texts)]:
-            check_fields(text)
-    except SheetImpossible as error:
-        return _layouts_page(f"{error}."), 422
-    if template.name in READY_MADE:
-        return _layouts_page(f"“{template.name}” is a ready-made layout: give yours another name."), 422
-    with store.transaction():
-        known = next((one for one in store.studio_layouts.all() if one.template.name == template.name), None)
-        if known:
-            store.studio_layouts.put(known.with_(template=template))
-        else:
-            store.studio_layouts.add(StudioLayout(template=template))
-    return redirect(url_for("profiles.layouts"))
-
-
-@pages.post("/layouts/<int:layout_id>/remove")
-def remove_layout(layout_id: int) -> AnyResponse:
-    """Take one of the studio's own off the list; profiles that have it keep it."""
-    services().store.studio_layouts.remove(services().store.studio_layouts.get(layout_id).id)
-    return redirect(url_for("profiles.layouts"))
-
-
-def _layouts_page(error: str) -> str:
-    own = services().store.studio_layouts.all()
-    return render_template(
-        "layouts.html", layouts=READY_MADE.values(), own=own, picture_of=picture_of, error=error, fields=FIELDS
-    )
-
-
-def _layouts(profile: RenderProfile | None = None) -> dict[str, LayoutTemplate]:
-    """By name: the ready-made ones, the studio's own, and the one that a profile has already."""
-    own = {one.template.name: one.template for one in services().store.studio_layouts.all()}
-    kept = {profile.layout.name: profile.layout} if profile and profile.layout else {}
-    return {**READY_MADE, **kept, **own}
-
-
-def picture_of(layout: str) -> str:
-    """The static file with the picture of a ready-made layout."""
-    return f"layouts/{re.sub(r'[^a-z0-9]+', '-', layout.lower())}.jpg"
-
-
 def _parsed(profile_id: int, name: str = "") -> tuple[RenderProfile | None, forms.Errors]:
     store = services().store
-    known = store.render_profiles.find(profile_id) if profile_id else None
+    known = store.render_profiles.find(profile_id) if profile_id else _begun()
     form = request.form if request.form.get("name", "").strip() or not name else {**request.form, "name": name}
-    return profile_form.parse(form, profile_id, _layouts(known), store.assets.all(), _units())
+    return profile_form.parse(form, profile_id, known_layouts(known), store.assets.all(), _units())
 
 
 def _units() -> Units:
@@ -167,7 +176,7 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
             **profile_form.CHOICES,
             "colour_profile": profile_form.asset_choices(assets, AssetKind.COLOUR_PROFILE, "sRGB"),
             "overlay": profile_form.asset_choices(assets, AssetKind.OVERLAY, "None"),
-            "layout": [("", "One picture on a sheet"), *((name, name) for name in _layouts(known))],
+            "layout": [("", "One picture on a sheet"), *((name, name) for name in known_layouts(known or _begun()))],
             "destination": [
                 ("", "Do not print, only write files"),
                 *((f"pool:{pool.id}", f"Pool {pool.name}") for pool in store.printer_pools.all()),
@@ -176,4 +185,6 @@ def _form(form: Mapping[str, str], errors: forms.Errors, known: RenderProfile | 
             "record": rehearsals.record_choices(),
         },
         fields=FIELDS,
+        copy=request.values.get("copy", ""),
+        like=request.values.get("like", ""),
     )

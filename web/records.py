@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from render.errors import RenderError
 from store import intake
 from store.pushed import AT_THE_BOX
 from store.records import Record, Ticket
@@ -56,6 +57,19 @@ def _page(record: Record, errors: forms.Errors) -> str:
     return render_template(
         "record.html", record=record, tickets=tickets, archived=archived, render_jobs=render_jobs, errors=errors
     )
+
+
+@pages.get("/<int:record_id>/pictures/<int:number>.jpg")
+def picture(record_id: int, number: int) -> Response:
+    """One of a record's pictures, small; counted from 0."""
+    record = services().store.records.get(record_id)
+    if number >= len(record.images):
+        abort(404, "this record has fewer pictures")
+    try:
+        small = services().rehearser.thumbnail(record.images[number])
+    except RenderError as error:
+        abort(404, str(error))
+    return Response(small, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @pages.post("/<int:record_id>/run")

@@ -8,7 +8,9 @@ from typing import Any
 
 from render.rehearse import PREVIEWS, Rehearsal
 from store.profiles import RenderProfile
+from store.sizes import parse_size
 from web import services
+from web.units import shown_size
 
 RECENT = 50
 
@@ -34,16 +36,22 @@ def of_record(record_id: str, profiles: Sequence[RenderProfile], previews: int =
 
 def as_json(rehearsal: Rehearsal) -> dict[str, Any]:
     """Sheets with previews as data URLs, paper by size, and failures."""
+    units = services().store.settings.units
+
+    def shown(size: str) -> str:
+        return shown_size(parse_size(size), units)
+
     return {
         "sheets": [
             {
                 **sheet.model_dump(mode="json", exclude={"preview"}),
+                "size": shown(sheet.size),
                 "preview": f"data:image/jpeg;base64,{base64.b64encode(sheet.preview).decode()}"
                 if sheet.preview
                 else "",
             }
             for sheet in rehearsal.sheets
         ],
-        "paper": rehearsal.paper,
+        "paper": {shown(size): count for size, count in rehearsal.paper.items()},
         "failures": [failure.model_dump(mode="json") for failure in rehearsal.failures],
     }

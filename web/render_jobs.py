@@ -74,6 +74,16 @@ def edit(render_job_id: int) -> str | AnyResponse | tuple[str, int]:
     if request.method == "GET":
         return _form(_typed(known) if known else MultiDict(), {}, known)
     form = request.form
+    render_job, errors = _parsed(form, render_job_id)
+    if render_job is None or errors:
+        return _form(form, errors, known), 422
+    kept, errors = forms.keep(store.render_jobs, render_job, form)
+    if kept is None:
+        return _form(form, errors, store.render_jobs.find(render_job_id)), 409
+    return redirect(url_for("render_jobs.index"))
+
+
+def _parsed(form: MultiDict[str, str], render_job_id: int) -> tuple[RenderJob | None, forms.Errors]:
     values: dict[str, Any] = {
         "id": render_job_id,
         **{name: form.get(name, "") for name in ("name", "kind", "select_status", "finish_status", "error_status")},
@@ -86,19 +96,27 @@ def edit(render_job_id: int) -> str | AnyResponse | tuple[str, int]:
     render_job, errors = forms.build(RenderJob, values)
     if not values["profile_ids"]:
         errors["profile_ids"] = "Choose at least one render profile."
+    return render_job, errors
+
+
+@pages.post("/rehearse")
+def rehearse_form() -> str | AnyResponse | tuple[str, int]:
+    """What the render job in the form would have done, before it is saved."""
+    known = services().store.render_jobs.find(forms.number_or_none(request.form.get("render_job_id", "")) or 0)
+    render_job, errors = _parsed(request.form, known.id if known else 0)
     if render_job is None or errors:
-        return _form(form, errors, known), 422
-    kept, errors = forms.keep(store.render_jobs, render_job, form)
-    if kept is None:
-        return _form(form, errors, store.render_jobs.find(render_job_id)), 409
-    return redirect(url_for("render_jobs.index"))
+        return _form(request.form, errors, known), 422
+    return _rehearsal(render_job)
 
 
 @pages.get("/<int:render_job_id>/rehearse")
 def rehearse(render_job_id: int) -> str | AnyResponse:
     """What a render job would have done to the last records of its type. Nothing is written or printed."""
+    return _rehearsal(services().store.render_jobs.get(render_job_id))
+
+
+def _rehearsal(render_job: RenderJob) -> str | AnyResponse:
     store = services().store
-    render_job = store.render_jobs.get(render_job_id)
     profiles = [profile for i in render_job.profile_ids if (profile := store.render_profiles.find(i))]
     count = min(200, forms.number_or_none(request.args.get("records", "")) or 10)
     records = [record for record in store.records.newest(20 * count) if record.kind is render_job.kind][:count]

@@ -36,6 +36,7 @@ PARTS: dict[str, Rule] = {
     "render_jobs": _SETUP,
     "hot_folders": _SETUP,
     "assets": _SETUP,
+    "layouts": _SETUP,
     "clients": _SECRET,
     "webhooks": _SECRET,
     "alerts": _SECRET,
@@ -51,7 +52,9 @@ PAGES: dict[str, Rule] = {
     "queues.change_job": _DAILY,
     "printers.identify": _DAILY,
     "printers.answers": _SECRET,
-    "profiles.rehearse": _DAILY,  # draws a preview, changes nothing
+    "profiles.rehearse": _DAILY,  # these draw previews and change nothing
+    "layouts.preview": _DAILY,
+    "render_jobs.rehearse_form": _DAILY,
     "people.own": _DAILY,
     "settings.index": Rule(OPERATOR, ADMINISTRATOR),
     "printers.test_page": _DAILY,

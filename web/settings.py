@@ -24,7 +24,7 @@ ROOMS = (
     ("clients.index", "Desktop clients", "Pair the studio’s programs, see them, let none in that should not be."),
     ("webhooks.index", "Webhooks", "Addresses that are called with every finish and error status."),
     ("alerts.edit", "Alerts", "Who is told by mail or webhook that something needs a person."),
-    ("profiles.layouts", "Layouts", "Several pictures on one sheet; the editor for your own."),
+    ("layouts.index", "Layouts", "Several pictures on one sheet; the editor for your own."),
     ("assets.index", "Colour profiles and overlays", "The studio’s ICC profiles and PNG overlays."),
     ("people.index", "People", "Who may log in, and as what."),
     ("audit.index", "Audit log", "Who changed what, and when."),

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from ipp.room import IppRoom
 from render.rehearse import Rehearser
 from render.sources import ImageFolders
-from store.records import Person
+from store.records import Person, Role
 from store.tables import Store
 from web import Services, auth, create_app
 from web.clients import new_client
@@ -49,6 +49,15 @@ def panel(app: Flask, store: Store) -> FlaskClient:
     store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
     client = app.test_client()
     assert client.post("/login", data={"name": "kim", "password": PASSWORD}).status_code == 302
+    return client
+
+
+@pytest.fixture
+def operator(app: Flask, store: Store) -> FlaskClient:
+    """Somebody who prints and looks, beside the administrator."""
+    store.people.add(Person(name="sam", password_hash=PASSWORD_HASH, role=Role.OPERATOR))
+    client = app.test_client()
+    assert client.post("/login", data={"name": "sam", "password": PASSWORD}).status_code == 302
     return client
 
 

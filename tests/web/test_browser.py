@@ -128,7 +128,7 @@ def test_a_studio_sets_itself_up_and_watches_its_first_session_print(
         "/",
         "/tickets/1",
         "/profiles/1",
-        "/profiles/layouts",
+        "/layouts/",
         "/assets/",
         "/render-jobs/1/rehearse",
         "/render-jobs/1",

@@ -7,20 +7,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from store.audit import Audit
-from store.records import Person, Role
+from store.records import Role
 from store.tables import Store
-from tests.web.conftest import PASSWORD, PASSWORD_HASH
+from tests.web.conftest import PASSWORD
 from web import audit, roles
 from web.auth import TRIES
-
-
-@pytest.fixture
-def operator(app: Flask, store: Store) -> FlaskClient:
-    """Somebody who prints and looks, beside the administrator."""
-    store.people.add(Person(name="sam", password_hash=PASSWORD_HASH, role=Role.OPERATOR))
-    client = app.test_client()
-    assert client.post("/login", data={"name": "sam", "password": PASSWORD}).status_code == 302
-    return client
 
 
 def endpoints(app: Flask) -> set[str]:

@@ -55,7 +55,7 @@ def test_what_a_render_job_would_have_done_to_the_last_records(panel: FlaskClien
 
 
 def test_the_layouts_are_shown_as_pictures(panel: FlaskClient) -> None:
-    page = panel.get("/profiles/layouts").data.decode()
+    page = panel.get("/layouts/").data.decode()
     assert "Proof with watermark on 8x10" in page
     with panel.get("/static/layouts/8-wallets-on-8x10.jpg") as picture:
         assert picture.status_code == 200
@@ -80,7 +80,7 @@ OWN = {
 
 
 def upload(panel: FlaskClient, layout: object):  # type: ignore[no-untyped-def]
-    return panel.post("/profiles/layouts", data={"file": (io.BytesIO(json.dumps(layout).encode()), "layout.json")})
+    return panel.post("/layouts/", data={"file": (io.BytesIO(json.dumps(layout).encode()), "layout.json")})
 
 
 def test_a_studio_uploads_a_layout_of_its_own_and_chooses_it(panel: FlaskClient, store: Store) -> None:
@@ -90,14 +90,14 @@ def test_a_studio_uploads_a_layout_of_its_own_and_chooses_it(panel: FlaskClient,
     panel.post("/profiles/new", data=PROFILE | {"layout": "Our collage"})
     assert upload(panel, OWN | {"size": "11x14"}).status_code == 302  # replaced, for what is chosen from now on
     assert len(store.studio_layouts) == 1
-    panel.post("/profiles/layouts/1/remove")
+    panel.post("/layouts/1/remove")
     layout = store.render_profiles.get(1).layout
     assert len(store.studio_layouts) == 0 and layout is not None and str(layout.size) == "8x10"
     assert "Our collage" in panel.get("/profiles/1").data.decode()
 
 
 def test_the_file_of_a_ready_made_layout_is_one_that_can_be_uploaded(panel: FlaskClient) -> None:
-    layout = panel.get("/profiles/layouts/Proof with watermark on 8x10.json").get_json()
+    layout = panel.get("/layouts/Proof with watermark on 8x10.json").get_json()
     assert upload(panel, layout).status_code == 422  # the name is taken
     assert upload(panel, layout | {"name": "Our proof"}).status_code == 302
 
