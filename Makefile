@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -20,6 +20,9 @@ test:                   ## everything, as CI runs it
 
 demo:                   ## the whole mission, on virtual printers
 	./printroom demo
+
+help-screens: setup     ## the manual's pictures of the screens, taken by the accessibility test
+	$(PY) -m tests.help_screens
 
 help-pictures: setup    ## the help pages' pictures of the ready-made layouts
 	$(PY) -m tests.help_pictures

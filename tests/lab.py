@@ -149,13 +149,6 @@ class EvePrinter:
                 )
         return found
 
-    def load(self, size: str) -> None:
-        """Put paper into the main tray by the printer's own web form; '' takes it out."""
-        level = 250 if size else 0
-        query = f"size1={size}&type1=photographic&level1={level}&size2=&type2=&level2=0"
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/media?{query}", timeout=5) as answer:
-            answer.read()
-
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()

@@ -101,7 +101,9 @@ def edit(layout_id: int) -> str | AnyResponse | tuple[str, int]:
 def preview() -> AnyResponse | tuple[AnyResponse, int]:
     """The sheet of what stands in the editor, with sample photos; for the editor's script."""
     known = services().store.studio_layouts.find(forms.number_or_none(request.form.get("layout_id", "")) or 0)
-    template, errors = _parsed(layout_form.rows_kept(request.form), known)
+    form = layout_form.rows_kept(request.form)
+    form["name"] = form.get("name", "").strip() or "New layout"  # it is shown before it has one
+    template, errors = _parsed(form, known)
     if template is None or errors:
         return jsonify(errors=errors), 422
     return jsonify(preview=_preview(template))

@@ -25,7 +25,8 @@ LARGEST_BYTES = 150_000  # of what a page loads beside the studio's pictures
 
 def wait_for_pictures(page: Page) -> None:
     """Until everything that is drawn for a page is on it."""
-    page.wait_for_function("[...document.images].every(one => one.complete || one.getBoundingClientRect().top > 900)")
+    whole = "[...document.images].every(one => one.complete || one.getBoundingClientRect().top > 900)"
+    until(lambda: page.evaluate(whole), "the pictures are there")
     if page.locator("#rehearsal, #preview").count():
         page.wait_for_selector("#rehearsal img, #preview img")
 
