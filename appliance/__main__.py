@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     virtual.add_argument("--paper", default="4x6=500,5x7=500,8x10=500", help="loaded sheets by size")
     virtual.add_argument("--seconds-per-sheet", type=float, default=0.3)
     virtual.add_argument("--interface", default="127.0.0.1", help="IP address to listen on and to announce")
+    virtual.add_argument("--unannounced", action="store_true", help="only who knows its address finds it")
     virtual.set_defaults(run=_virtual_printer)
 
     worker = commands.add_parser("worker", help="draw for a Printroom elsewhere, as part of a Dask cluster")
@@ -108,7 +109,8 @@ def _virtual_printer(options: argparse.Namespace) -> int:
     levers = Levers(paper, options.seconds_per_sheet)
 
     async def until_told() -> None:
-        serving = asyncio.create_task(serve(options.name, options.tray, levers, options.port, (options.interface,)))
+        where = (options.port, (options.interface,), not options.unannounced)
+        serving = asyncio.create_task(serve(options.name, options.tray, levers, *where))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         with contextlib.suppress(asyncio.CancelledError):

@@ -62,7 +62,7 @@ class Incoming:
             if self._running:
                 stopping.wait(0.05)
             else:
-                self._store.wait(version, 1.0)
+                self._store.wait(version, 0.5)
                 stopping.wait(0.01)  # one look at the store is enough for several commits
 
     def _resume(self) -> None:

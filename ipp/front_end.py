@@ -355,7 +355,7 @@ class FrontEnd:
         version = 0
         while True:
             try:
-                version = await asyncio.to_thread(self._store.wait, version, 2.0)
+                version = await asyncio.to_thread(self._store.wait, version, 0.5)
                 limit = timedelta(seconds=MULTIPLE_OPERATION_LIMIT_S)
                 await asyncio.to_thread(queue_jobs.expire_incoming, self._store, limit, datetime.now(UTC))
                 for queue_id, heard in list(self._subscriptions.items()):

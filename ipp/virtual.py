@@ -333,7 +333,12 @@ async def _spool(request: web.Request, rest: bytes, printer: VirtualPrinter) -> 
 
 
 async def serve(
-    name: str, tray: Path, levers: Levers, port: int = 0, interfaces: Sequence[str] = ("127.0.0.1",)
+    name: str,
+    tray: Path,
+    levers: Levers,
+    port: int = 0,
+    interfaces: Sequence[str] = ("127.0.0.1",),
+    announces: bool = True,
 ) -> None:
     """Run a virtual printer until cancelled; prints its URI once it can be found.
 
@@ -343,6 +348,7 @@ async def serve(
         levers: what is loaded, and how fast it is.
         port: 0 takes a free one.
         interfaces: IP addresses to listen on and to announce.
+        announces: whether computers find it by themselves.
     """
     printer = VirtualPrinter(name, tray, levers)
     runner = web.AppRunner(application(printer), access_log=None)
@@ -369,7 +375,8 @@ async def serve(
     )
     engine = asyncio.create_task(printer.run())
     try:
-        await network.async_register_service(info, allow_name_change=True)
+        if announces:
+            await network.async_register_service(info, allow_name_change=True)
         log.info("virtual.ready", name=name, uri=f"ipp://{interfaces[0]}:{actual}{PATH}", uuid=printer.uuid)
         await asyncio.Event().wait()
     finally:

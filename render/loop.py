@@ -104,7 +104,7 @@ class RenderLoop:
             if self._running:
                 wait(self._running, timeout=0.2, return_when=FIRST_COMPLETED)
             elif not did_something:
-                self._store.wait(version, 1.0)
+                self._store.wait(version, 0.5)
                 stopping.wait(GATHER_S)
         self._workers.stop()
         self._cluster.stop()

@@ -15,10 +15,35 @@ import structlog
 from store.tables import Store
 from tests.lab import CupsServer, EvePrinter, Network, VirtualPrinterProcess
 
+# Tests with these share the machine's network with each other: they run one after the other.
+NETWORKED = {"network", "eve_printer", "virtual_printer", "cups_server", "appliance", "contract_run", "room"}
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`./printroom test` runs both parts at the same time."""
+    parser.addoption(
+        "--part", choices=("networked", "others"), help="only tests that share the network, or only others"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What has been running all the while is looked at last."""
+    part = config.getoption("--part")
+    if part:
+        theirs = [item for item in items if _is_networked(item) == (part == "networked")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(theirs)])
+        items[:] = theirs
     items.sort(key=lambda item: "contract_run" in getattr(item, "fixturenames", ()))
+
+
+def _is_networked(item: pytest.Item) -> bool:
+    if item.get_closest_marker("networked") is not None:
+        return True
+    alone = item.get_closest_marker("unannounced") is not None
+    names = set(getattr(item, "fixturenames", ()))
+    # The panel's own room has neither discovery nor a front end.
+    is_panel = "app" in names and not names & (NETWORKED - {"room"})
+    return bool(names & NETWORKED) and not alone and not is_panel
 
 
 @pytest.fixture(autouse=True, scope="session")

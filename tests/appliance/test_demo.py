@@ -6,7 +6,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.lab import REPOSITORY
+
+pytestmark = pytest.mark.networked
 
 
 def test_the_demo_shows_the_whole_mission_and_ends_by_itself(tmp_path: Path) -> None:

@@ -12,8 +12,12 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.appliance.conftest import Appliance, Studio
 from tests.lab import REPOSITORY, free_port
+
+pytestmark = pytest.mark.networked
 
 StartAppliance = Callable[..., Appliance]
 

@@ -14,6 +14,8 @@ from ipp.advertise import Advertiser
 from store.tables import Store
 from tests.lab import until
 
+pytestmark = pytest.mark.networked
+
 
 def test_the_box_is_announced_anew_when_its_address_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     address = "127.0.0.1"

@@ -119,7 +119,7 @@ def test_a_printer_that_sleeps_before_it_answers_is_given_time(
     store: Store, pool: PrinterPool, virtual_printer: StartVirtual
 ) -> None:
     printer = virtual_printer("Sleepy")
-    printer.pull(answer_delay_s=20)
+    printer.pull(answer_delay_s=12)
     add_printer(store, pool, printer.uri)
     drawn_ticket(store, pool, [1])
     with room(store):

@@ -22,6 +22,8 @@ from tests.ipp.test_sender import drawn_ticket, pool
 from tests.lab import REPOSITORY, VirtualPrinterProcess, find_program, until
 from tests.studio import NOW
 
+pytestmark = pytest.mark.networked
+
 __all__ = ["pool"]  # the fixture
 
 BOX = "10.213.7.1"

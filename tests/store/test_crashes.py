@@ -1,7 +1,7 @@
 """The crash campaign: a writer is killed at random moments, its unsynced tail cut or garbled; nothing that was
 acknowledged is ever missing, and no half of a transaction is ever there.
 
-PRINTROOM_KILLS sets how often (200 in CI), PRINTROOM_SEED repeats a run.
+PRINTROOM_KILLS sets how often (120 in CI), PRINTROOM_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from store import journal
 from store.tinydb_tables import Database
 
 REPOSITORY = Path(__file__).parents[2]
-KILLS = int(os.environ.get("PRINTROOM_KILLS", "200"))
+KILLS = int(os.environ.get("PRINTROOM_KILLS", "120"))
 SEED = int(os.environ.get("PRINTROOM_SEED", random.SystemRandom().randrange(10**9)))
 
 # Four threads commit pairs and say so on standard output once a commit was acknowledged; folding goes on meanwhile.

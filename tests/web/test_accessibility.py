@@ -31,6 +31,7 @@ def wait_for_pictures(page: Page) -> None:
         page.wait_for_selector("#rehearsal img, #preview img")
 
 
+@pytest.mark.unannounced
 @pytest.mark.timeout(600)
 def test_no_screen_keeps_anybody_out(page: Page, appliance: Callable[..., Appliance], tmp_path: Path) -> None:
     made = studio(tmp_path / "data")

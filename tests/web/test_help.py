@@ -38,7 +38,9 @@ def test_every_picture_of_the_manual_is_there_at_both_widths_and_small() -> None
             path = FOLDER / f"{name}-{width}.webp"
             assert path.is_file(), f"make help-screens: {path.name} is missing"
             assert path.stat().st_size < 120_000
-    assert {path.name for path in FOLDER.iterdir()} == {f"{name}-{width}.webp" for name in used() for width in (1440, 390)}
+    assert {path.name for path in FOLDER.iterdir()} == {
+        f"{name}-{width}.webp" for name in used() for width in (1440, 390)
+    }
 
 
 @pytest.mark.parametrize(
