@@ -51,6 +51,7 @@ from store.upgrade import SCHEMA, upgrade
 from store.webhooks import Delivery, Webhook
 
 M = TypeVar("M", bound=Stored)
+_NEW_BOX = BoxSettings(id=1)
 
 
 class Shelf(Generic[M]):
@@ -246,7 +247,7 @@ class Store:
     @property
     def settings(self) -> BoxSettings:
         """What people set for the whole box."""
-        return self.box_settings.find(1) or BoxSettings(id=1)
+        return self.box_settings.find(1) or _NEW_BOX
 
     def set(self, **changes: Any) -> BoxSettings:
         """Change some of the settings.

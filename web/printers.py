@@ -181,6 +181,10 @@ def remove(printer_id: int) -> AnyResponse | tuple[str, int]:
     if any(store.print_jobs.by("printer_state", (printer_id, state.value)) for state in OPEN_PRINT_JOBS):
         error = "This printer has print jobs in hand. Make it inactive and remove it when they are done."
         return _printer_form(_typed(printer), {"": error}, printer), 409
+    users = [f"render profile {one.name}" for one in store.render_profiles.all() if one.printer_id == printer_id]
+    if users:
+        error = f"These print on this printer: {', '.join(users)}. Choose another in them first."
+        return _printer_form(_typed(printer), {"": error}, printer), 409
     with store.transaction():
         store.printers.remove(printer_id)
         if store.printer_status.find(printer_id):

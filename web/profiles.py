@@ -135,9 +135,11 @@ def remove(profile_id: int) -> AnyResponse | tuple[str, int]:
     """Take a profile away, unless a render job uses it."""
     store = services().store
     profile = store.render_profiles.get(profile_id)
-    users = [job.name for job in store.render_jobs.all() if profile_id in job.profile_ids]
+    users = [f"render job {one.name}" for one in store.render_jobs.all() if profile_id in one.profile_ids]
+    users += [f"hot folder {one.name}" for one in store.hot_folders.all() if one.profile_id == profile_id]
+    users += [f"print queue {one.name}" for one in store.print_queues.all() if one.profile_id == profile_id]
     if users:
-        error = f"The render jobs {', '.join(users)} use this profile. Take it out of them first."
+        error = f"These use this profile: {', '.join(users)}. Choose another in them, or remove them, first."
         return _form(profile_form.typed(profile, store.assets.all(), _units()), {"": error}, profile), 409
     store.render_profiles.remove(profile_id)
     return redirect(url_for("profiles.index"))

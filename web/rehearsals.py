@@ -8,6 +8,7 @@ from typing import Any
 
 from render.rehearse import PREVIEWS, Rehearsal
 from store.profiles import RenderProfile
+from store.pushed import RecordKind
 from store.sizes import parse_size
 from web import services
 from web.units import shown_size
@@ -16,11 +17,11 @@ RECENT = 50
 
 
 def record_choices() -> list[tuple[str, str]]:
-    """Sample photos, and the records that changed last."""
-    newest = services().store.records.newest(RECENT)
+    """The records that came last, the studio's own before sample photos."""
+    newest = [record for record in services().store.records.newest(RECENT) if record.kind is not RecordKind.TEST_PAGE]
     return [
-        ("", "Sample photos"),
         *((str(record.id), f"{record.kind.value} {record.number} {record.client_name}") for record in newest),
+        ("", "Sample photos"),
     ]
 
 

@@ -147,6 +147,8 @@ def test_a_studio_from_the_first_run_to_prints_in_the_hand(
     page.get_by_label("Bleed (in)").fill("0")
     page.get_by_label("A picture with fewer pixels").select_option(label="Hold the print until a person decides")
     preview = page.get_by_role("complementary", name="Preview")
+    expect(preview.get_by_text("3 sheets; paper: 6 × 4x6")).to_be_visible()  # of the studio's last record
+    preview.get_by_label("What it would make of").select_option("Sample photos")
     expect(preview.get_by_text("4 sheets; paper: 3 × 4x6, 6 × 5x7, 1 × 8x10")).to_be_visible()
     expect(preview.locator("img")).to_have_count(4)
     page.get_by_label("Layout").select_option("8 wallets on 8x10")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from ipp.dispatch import Dispatch
 from store import intake, progress
+from store.hot_folders import HotFolder
 from store.profiles import RenderProfile
+from store.queue_setup import offer
 from store.records import Person, Printer, PrinterPool, PrinterState, PrinterStatus, Supply
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
@@ -566,3 +571,54 @@ def test_whoever_knows_the_pin_releases_the_job_without_logging_in(app: Flask, s
     for _ in range(6):
         last = stranger.post("/release", data={"pin": "2"})
     assert last.status_code == 429
+
+
+def test_what_is_in_use_is_not_removed_and_its_users_are_named(panel: FlaskClient, store: Store) -> None:
+    printer = store.printers.add(Printer(name="DS620"))
+    profile = store.render_profiles.add(RenderProfile(name="Lustre", printer_id=printer.id))
+    store.hot_folders.add(HotFolder(name="Drop here", profile_id=profile.id))
+    offer(store, "From any computer", NOW, profile_id=profile.id)
+    page = unescape(panel.post("/profiles/1/remove").data.decode())
+    assert "hot folder Drop here, print queue From any computer" in page and len(store.render_profiles) == 1
+    page = unescape(panel.post("/printers/1/remove").data.decode())
+    assert "These print on this printer: render profile Lustre" in page and len(store.printers) == 1
+
+
+def test_a_ticket_goes_before_all_others(panel: FlaskClient, store: Store) -> None:
+    pool = store.printer_pools.add(PrinterPool(name="Lab"))
+    store.printers.add(Printer(name="DS620", uri="ipp://127.0.0.1:1/", pool_id=pool.id))
+    store.printer_status.put(
+        PrinterStatus(id=1, state=PrinterState.IDLE, since=NOW, document_formats=("image/jpeg",), max_copies=9)
+    )
+    first = drawn_ticket(store, pool, [1, 1, 1])
+    second = store.tickets.add(first.with_(id=0))
+    store.instructions.add(store.instructions.get(1).with_(id=second.id))
+    for sheet in store.sheets.by("ticket", 1):
+        store.sheets.add(sheet.with_(id=0, ticket_id=second.id))
+    assert panel.post("/tickets/2/priority", data={"priority": "first"}).status_code == 302
+    assert "before all others" in panel.get("/").data.decode()
+    Dispatch(store, timedelta(hours=4)).assign(NOW)
+    assert {job.ticket_id for job in store.print_jobs.all()} == {2}
+    assert panel.post("/tickets/2/priority", data={"priority": "at once"}).status_code == 422
+
+
+def test_all_files_of_a_ticket_come_as_one_zip(panel: FlaskClient, store: Store) -> None:
+    add_render_job(store)
+    ticket_id = finished(store, "S-1")
+    (sheet,) = store.sheets.by("ticket", ticket_id)
+    (store.folder.output / "a").mkdir()
+    (store.folder.output / "a" / "b.jpg").write_bytes(b"picture")
+    store.sheets.put(sheet.with_(file="a/b.jpg"))
+    answer = panel.get(f"/tickets/{ticket_id}/files.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert archive.read("b.jpg") == b"picture"
+    store.sheets.put(sheet.with_(file="../../etc/passwd"))
+    assert panel.get(f"/tickets/{ticket_id}/files.zip").status_code == 404
+
+
+def test_a_session_that_began_over_https_stays_there(app: Flask, store: Store) -> None:
+    store.people.add(Person(name="kim", password_hash=PASSWORD_HASH))
+    form = {"name": "kim", "password": PASSWORD}
+    client = app.test_client()
+    assert "; Secure" in client.post("/login", data=form, base_url="https://box").headers["Set-Cookie"]
+    assert "; Secure" not in client.post("/login", data=form, base_url="http://box").headers["Set-Cookie"]

@@ -27,6 +27,9 @@ if (waiting) {
   setTimeout(back, 3000);
 }
 
+// On a phone the menu is one line that scrolls: where one is stands in it.
+document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 if (parts.length) {
   let busy = false;
   let again = false;
