@@ -96,9 +96,12 @@ def backup(store: Store, passphrase: str, version: str, now: datetime, with_pict
 
     def told(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        for piece in pieces:
-            digest.update(piece)
-            yield piece
+        try:
+            for piece in pieces:
+                digest.update(piece)
+                yield piece
+        except FileNotFoundError:
+            return  # it was deleted meanwhile, as what is old is: the manifest does not name it
         digests[name] = digest.hexdigest()
 
     def add(name: str, pieces: Iterator[bytes], is_text: bool = False) -> None:
@@ -309,8 +312,13 @@ def go(root: Path, now: datetime) -> None:
     """
     if not (root / PREPARED / "store").is_dir():
         raise BackupRefused("no backup is ready to be restored: choose the file again")
-    marker = root / MARKER
-    marker.write_text(f"{KEPT}{now:%Y%m%d-%H%M%S}")
+    os.sync()  # what was unpacked, names and all, is on the disk before anything says that it is
+    partial = root / f"{MARKER}.part"
+    with partial.open("w") as file:
+        file.write(f"{KEPT}{now:%Y%m%d-%H%M%S}")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(root / MARKER)
     sync_folder(root)
 
 

@@ -25,6 +25,8 @@ from store.tables import Store
 
 log = structlog.get_logger("intake")
 
+ASKED_FOR = "asked for"  # the status with which a test page begins
+
 
 class Answer(StrEnum):
     """What became of a pushed record."""
@@ -137,7 +139,7 @@ def accept_drop(store: Store, hot_folder: HotFolder, push: RecordPush, drop: str
         if known:
             return store.tickets.by("record", known[0].id)[0]
         profile = store.render_profiles.get(hot_folder.profile_id)
-        push = push.model_copy(update={"number": _free_number(store, push.number)})
+        push = push.model_copy(update={"number": _free_number(store, push.number, push.kind)})
         record = keep_record(store, push, None, now, drop=drop)
         render_job = RenderJob(
             name=f"Hot folder {hot_folder.name}",
@@ -157,9 +159,9 @@ def print_test_page(store: Store, printer: Printer, size: PrintSize, picture: by
     image = ImageRef(name="test page.jpg", sha256=digest)
     push = RecordPush(
         kind=RecordKind.TEST_PAGE,
-        number=f"{printer.name[:150]} {now:%Y%m%d-%H%M%S-%f}",
+        number=_free_number(store, f"{now.astimezone():%Y-%m-%d %H:%M:%S}", RecordKind.TEST_PAGE),
         revision=1,
-        status=ARRIVED,
+        status=ASKED_FOR,
         client_name=printer.name,
         images=(image,),
     )
@@ -175,7 +177,7 @@ def print_test_page(store: Store, printer: Printer, size: PrintSize, picture: by
     render_job = RenderJob(
         name="Test page",
         kind=RecordKind.TEST_PAGE,
-        select_status=ARRIVED,
+        select_status=ASKED_FOR,
         profile_ids=(1,),
         finish_status=PRINTED,
         error_status=FAILED,
@@ -187,10 +189,10 @@ def print_test_page(store: Store, printer: Printer, size: PrintSize, picture: by
         )
 
 
-def _free_number(store: Store, wanted: str) -> str:
+def _free_number(store: Store, wanted: str, kind: RecordKind) -> str:
     """The number itself, or with a count behind it."""
     count, number = 1, wanted
-    while find_record(store, RecordKind.HOT_FOLDER, number):
+    while find_record(store, kind, number):
         count += 1
         number = f"{wanted[:190]} ({count})"
     return number

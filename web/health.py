@@ -132,10 +132,15 @@ def _os_name() -> str:
 
 
 def _size_of(folder: Path) -> str:
-    count, total = 0, 0
-    for path in folder.rglob("*"):
-        if path.is_file():
-            count, total = count + 1, total + path.stat().st_size
+    """Two levels deep, as the data folder is; hundreds of thousands of files take half a second."""
+    count, total, folders = 0, 0, [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                else:
+                    count, total = count + 1, total + entry.stat(follow_symlinks=False).st_size
     return f"{count:,} files, {total / 1e9:.2f} GB"
 
 
