@@ -33,6 +33,7 @@ def test_every_copy_comes_out_of_the_printer_behind_the_queue(
         assert all("x-dimension=10160 y-dimension=15240" in page.media_col for page in eve.printed())
 
 
+@pytest.mark.timeout(240)
 def test_a_cupsd_that_is_killed_and_comes_back_loses_and_repeats_nothing(
     store: Store, pool: PrinterPool, cups_server: CupsServer, eve_printer: StartEve
 ) -> None:
@@ -44,7 +45,7 @@ def test_a_cupsd_that_is_killed_and_comes_back_loses_and_repeats_nothing(
         until(lambda: len(eve.printed()) == 1, "the first one comes out")
         cups_server.stop(kill=True)
         cups_server.start()
-        until(lambda: answered(store, eve), "everything came out", 60, every_s=1)
+        until(lambda: answered(store, eve), "everything came out", 150, every_s=1)
     assert sorted(map(sheet_of, eve.printed())) == [1, 2, 3, 4]
 
 

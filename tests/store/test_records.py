@@ -20,7 +20,7 @@ DIGEST = "0" * 64
     ("changes", "words"),
     [
         ({"number": ""}, "at least 1 character"),
-        ({"kind": "wedding"}, "'session', 'invoice', 'order', 'print job' or 'hot folder'"),
+        ({"kind": "wedding"}, "'session', 'invoice', 'order', 'print job', 'hot folder' or 'test page'"),
         ({"revision": -1}, "greater than or equal to 0"),
         ({"colour": "red"}, "not permitted"),
         ({"items": [{"id": "1", "image": "nine.jpg", "size": "4x6"}]}, "not the name of an image of this record"),

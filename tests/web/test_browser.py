@@ -188,6 +188,8 @@ def test_a_studio_from_the_first_run_to_prints_in_the_hand(
     page.goto(box.url + "/history/")
     page.get_by_role("link", name="Session S-1").click()
     page.get_by_label("Print again").first.fill("3")
+    heading(page, "Session S-1 · Client of S-1").click()  # elsewhere: what was typed stays although the page is live
+    page.wait_for_timeout(1000)
     page.get_by_label("Why").select_option("damaged or soiled")
     page.get_by_label("Where").select_option(label="Printer Back printer")
     page.get_by_role("button", name="Print again").click()

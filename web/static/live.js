@@ -1,17 +1,32 @@
 // Keeps the parts of a page that are marked data-live up to date: the server says that something changed, and the
-// part is fetched anew. A part is left alone while somebody is in one of its fields.
+// part is fetched anew. A part is left alone while somebody is in one of its fields, or has changed one.
 
 const parts = [...document.querySelectorAll("[data-live]")];
 
+function isChanged(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.type === "hidden") return false;
+  if (!field.options) return field.value !== field.defaultValue;
+  const chosen = Math.max(0, [...field.options].findIndex((one) => one.defaultSelected));
+  return field.selectedIndex !== chosen;
+}
+
+function isInUse(part) {
+  const fields = [...part.querySelectorAll("input, select, textarea")];
+  return fields.some((field) => field === document.activeElement || isChanged(field));
+}
+
 async function refresh(part) {
-  if (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
+  if (isInUse(part)) return;
   const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
   if (answer.redirected) return location.reload(); // logged out meanwhile
   if (!answer.ok) return;
   const html = await answer.text();
-  if (html === part.dataset.shown) return;
+  if (html === part.dataset.shown || isInUse(part)) return;
   part.dataset.shown = html;
+  const wasOpen = [...part.querySelectorAll("details")].map((one) => one.open);
   part.innerHTML = html;
+  part.querySelectorAll("details").forEach((one, number) => { one.open ||= wasOpen[number] ?? false; });
 }
 
 // A page that waits for the box to come back goes on by itself.

@@ -29,6 +29,8 @@ COMMON = {
     429: "too often: Retry-After says when to go on",
     503: "the box cannot take it now (full disk, too many waits, stopping): Retry-After says when to come again",
 }
+# What the web server answers by itself, before the box looks at a request: as a page of HTML, not as the API's errors.
+BY_THE_SERVER = {414: "the address is longer than 4,094 bytes", 431: "the headers are longer than 8,190 bytes"}
 UNAUTHORIZED = {401: "no token, or one that is not (or no longer) known"}
 
 
@@ -266,6 +268,8 @@ def _operation(call: Call) -> dict[str, Any]:
             operation["responses"][str(status)] = _response(text, model)
     for status, text in sorted(call.problems.items()):
         operation["responses"][str(status)] = _response(text, models.Error)
+    for status, text in BY_THE_SERVER.items():
+        operation["responses"][str(status)] = {"description": text, "content": {"text/html": {}}}
     return operation
 
 
