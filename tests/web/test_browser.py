@@ -317,3 +317,40 @@ def test_a_restored_backup_takes_the_stores_place_and_waits_for_a_person(
     expect(page.get_by_text("S-later")).to_have_count(0)
     page.get_by_role("button", name="Start processing").click()
     expect(page.get_by_text("This box was restored")).to_have_count(0)
+
+
+def test_what_matters_works_without_javascript(tmp_path: Path, page: Page, appliance: Callable[..., Appliance]) -> None:
+    box = appliance(Studio(tmp_path / "data", {}).data)
+    assert page.context.browser
+    plain = page.context.browser.new_context(java_script_enabled=False).new_page()
+    plain.set_default_timeout(15_000)
+    plain.goto(box.url)
+    plain.get_by_label("Name").fill("kim")
+    plain.get_by_label("Password").fill(PASSWORD)
+    plain.get_by_role("button", name="Log in").click()
+    plain.goto(box.url + "/setup/studio")
+    plain.get_by_role("button", name="Load the sample studio").click()
+    expect(plain.get_by_text("Session SAMPLE-1")).to_be_visible()
+
+    def asks() -> bool:
+        plain.reload()
+        return plain.get_by_role("link", name="Open ticket 2").count() == 1
+
+    until(asks, "the held sheet is told of")
+    plain.get_by_role("link", name="Open ticket 2").click()
+    plain.locator("figure a").first.click()
+    expect(plain.locator("[data-zoom] img")).to_be_visible()
+    plain.go_back()
+    plain.get_by_role("button", name="Do not print it").click()
+    expect(plain.get_by_text("not printed, as a person decided").first).to_be_visible()
+    plain.goto(box.url + "/layouts/new")
+    plain.get_by_role("button", name="Add a text").click()
+    plain.get_by_label("Name", exact=True).fill("By hand")
+    plain.get_by_label("Words of text 1").fill("{number}")
+    plain.get_by_role("button", name="Preview").click()
+    expect(plain.locator("#preview img")).to_be_visible()
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.get_by_role("link", name="By hand")).to_be_visible()
+    plain.goto(box.url + "/profiles/new?like=Lab prints")
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.get_by_role("link", name="Lab prints (2)", exact=True)).to_be_visible()
