@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: image image-test help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -47,6 +47,12 @@ fuzz-ipp: setup         ## bent requests without end: PRINTROOM_FUZZ examples
 
 bench-ipp: setup        ## jobs accepted a second by the front end beside cupsd and ippeveprinter
 	$(PY) -m tests.benchmarks.bench_ipp
+
+image: setup            ## the box image, into build/image: Debian packages and Python wheels from the registries
+	PYTHON=$(abspath $(PY)) image/build build/image $(VERSION)
+
+image-test: image       ## it boots in QEMU, sets itself up, prints, and keeps everything over a second boot
+	$(PY) -m tests.image build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

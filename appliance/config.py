@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=default_data, description="folder for everything that Printroom keeps")
     http_host: str = _setting("0.0.0.0", "address on which panel and sync API listen")  # noqa: S104  (a LAN appliance)
     http_port: int = _setting(8080, "port of panel and sync API", ge=0, le=65535)
+    https_port: int = _setting(0, "a second port for the panel, such as 443; each speaks http and https; 0: none", ge=0)
     ipp_port: int = _setting(8631, "port of the IPP front end, for print queues; 0 takes a free one", ge=0, le=65535)
     ipp_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_commas)] = _setting(
         (), "networks from which may be printed, such as 192.168.1.0/24, separated by commas; empty for private ones"

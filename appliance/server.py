@@ -94,10 +94,16 @@ class Server(BaseApplication):
         self.process: Process | None = None
         super().__init__()
 
+    @property
+    def _ports(self) -> list[int]:
+        """Each speaks http and https; people's browsers try 80 and 443 by themselves."""
+        second = [self._settings.https_port] if self._settings.https_port else []
+        return [self._settings.http_port, *second]
+
     def load_config(self) -> None:
         """gunicorn's settings; the reasons stand in DESIGN §4."""
         options = {
-            "bind": f"{self._settings.http_host}:{self._settings.http_port}",
+            "bind": [f"{self._settings.http_host}:{port}" for port in self._ports],
             "workers": 1,  # two would be two owners of the store
             "worker_class": "appliance.server.Worker",
             "threads": self._settings.threads,
@@ -138,6 +144,7 @@ class Server(BaseApplication):
         lines = [f"Printroom is running. Panel: http://{_shown_host(self._settings.http_host)}:{port}/"]
         if not len(process.store.people):
             lines.append(f"First-run code: {process.services.first_run_code}")
+        _keep_for_the_console(self._settings.data / "console", lines, process.services.fingerprint)
         lines.append(f"Data: {self._settings.data}   Stop: Ctrl-C")
         print("\n".join(lines), file=sys.stdout, flush=True)
 
@@ -146,6 +153,15 @@ class Server(BaseApplication):
         if self.process is not None:
             self.process.stop()
             self.process = None
+
+
+def _keep_for_the_console(path: Path, lines: list[str], fingerprint: str) -> None:
+    """What somebody who stands before the box may see: in the box image it is shown on the screen."""
+    shown = " ".join(fingerprint[at : at + 4] for at in range(0, 16, 4))
+    partial = path.with_suffix(".part")
+    partial.write_text("\n".join(["", *lines, f"Its certificate's fingerprint begins with {shown}", "", ""]))
+    partial.chmod(0o600)
+    partial.rename(path)
 
 
 def keep_to_one_core() -> None:

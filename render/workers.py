@@ -6,6 +6,7 @@ its workers and sheets come back.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -134,12 +136,19 @@ def _limited(function: Callable[[A], R], argument: A, limit_s: float) -> R:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def _offer_to_the_oom_killer() -> None:
+    """When memory ends, the kernel takes a drawing process and not the panel: what it drew is drawn again."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("700")
+
+
 def _begin_worker() -> None:
     # Ctrl-C goes to the whole terminal group; stopping is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.nice(5)  # the panel answers first
+    _offer_to_the_oom_killer()
     os.sched_setaffinity(0, range(os.cpu_count() or 1))  # whoever started us may keep to one core; drawing takes all
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

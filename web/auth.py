@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from store import queue_jobs
 from store.records import Person
-from web import downloads, roles, services
+from web import downloads, health, roles, services
 from web.errors import Problem
 
 pages = Blueprint("auth", __name__)
@@ -31,7 +31,7 @@ _wrong_tries_lock = threading.Lock()
 # Checking a password takes some 50 MB for a moment; a crowd of guesses must not take a gigabyte.
 _one_at_a_time = threading.Semaphore(2)
 
-_OPEN = ("auth.login", "auth.first_run", "auth.release", "static", *downloads.OPEN)
+_OPEN = ("auth.login", "auth.first_run", "auth.release", "static", *downloads.OPEN, *health.OPEN)
 
 
 def hash_password(password: str) -> str:

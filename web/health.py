@@ -16,12 +16,14 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 
 from store.tables import Shelf
 from web import services
 
 pages = Blueprint("health", __name__, url_prefix="/health")
+
+OPEN = ("health.alive",)  # to everybody: says no more than that the box works
 
 LOG_LINES = 400
 LOG_NAME = "printroom.log"
@@ -32,6 +34,15 @@ _SECRETS = ("password", "token", "secret", "smtp_password", "username")
 def index() -> str:
     """Facts, in words."""
     return render_template("health.html", facts=facts(), troubles=services().store.troubles(services().min_free_bytes))
+
+
+@pages.get("/alive")
+def alive() -> tuple[Response, int]:
+    """For the box's own health check, without a login: whether the store can be read and every loop runs."""
+    parts = services()
+    stopped = sorted(name for name, is_up in parts.loops().items() if not is_up)
+    problems = [*(f"{name} has stopped" for name in stopped), *parts.store.troubles(0)]
+    return jsonify(version=parts.version, healthy=not problems, problems=problems), 503 if problems else 200
 
 
 @pages.get("/log")

@@ -82,3 +82,12 @@ def test_a_backup_is_made_checked_and_put_into_place(panel: FlaskClient, store: 
 def test_none_of_it_is_for_operators(panel: FlaskClient, operator: FlaskClient) -> None:
     for path in ("/health/", "/health/log", "/health/support.zip", "/backup/", "/settings/box"):
         assert operator.get(path).status_code == 403, path
+
+
+def test_whether_the_box_works_is_told_to_everybody_and_nothing_else(anybody: FlaskClient, store: Store) -> None:
+    answer = anybody.get("/health/alive")
+    assert answer.status_code == 200 and answer.get_json() == {"healthy": True, "problems": [], "version": "0.1.0"}
+    parts: Services = anybody.application.extensions["printroom"]
+    parts.loops = lambda: {"render": False, "alerts": True}
+    answer = anybody.get("/health/alive")
+    assert answer.status_code == 503 and answer.get_json()["problems"] == ["render has stopped"]
