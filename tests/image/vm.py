@@ -24,6 +24,7 @@ class Vm:
         self.http_port, self.https_port, self.ipp_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self._console = folder / "console.log"
+        self._console.unlink(missing_ok=True)  # of the boot before
         variables = folder / "variables.fd"
         if not variables.exists():
             shutil.copy(FIRMWARE / "OVMF_VARS_4M.fd", variables)
