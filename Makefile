@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: image image-test help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: trial-power image image-test help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -53,6 +53,9 @@ image: setup            ## the box image, into build/image: Debian packages and 
 
 image-test: image       ## it boots in QEMU, sets itself up, prints, and keeps everything over a second boot
 	$(PY) -m tests.image build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst
+
+trial-power: setup      ## the image's power is cut while desktops push and computers print: CUTS, SEED
+	$(PY) -m tests.image.powercuts build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst --cuts $(or $(CUTS),20) --seed $(or $(SEED),0)
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
 	PYTHONPATH=. $(PY) tests/benchmarks/bench_store.py

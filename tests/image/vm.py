@@ -19,7 +19,13 @@ HOST = "10.0.2.2"  # this machine's loopback, as the box sees it
 class Vm:
     """One box. Its disk outlives it; so do its firmware's variables."""
 
-    def __init__(self, disk: Path, folder: Path) -> None:
+    def __init__(self, disk: Path, folder: Path, served_at: str = "") -> None:
+        """
+        Args:
+            disk: a raw image, as long as the disk is large.
+            folder: for its console and its firmware's variables.
+            served_at: where the disk is served over NBD, in place of the file.
+        """
         self.folder, self.disk = folder, disk
         self.http_port, self.https_port, self.ipp_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
@@ -37,7 +43,7 @@ class Vm:
             *("-serial", f"file:{self._console}", "-device", "virtio-rng-pci", "-device", "i6300esb"),
             *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE / 'OVMF_CODE_4M.fd'}"),
             *("-drive", f"if=pflash,format=raw,unit=1,file={variables}"),
-            *("-drive", f"file={disk},format=raw,if=none,id=disk,cache=writeback"),
+            *("-drive", f"file={served_at or disk},format=raw,if=none,id=disk,cache=writeback"),
             *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
             *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="),
         ]
