@@ -139,7 +139,7 @@ class Trial:
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             page = panel.get("/queues/1")
-            done, asked = page.count(">completed<"), panel.get("/").count(">held<")
+            done, asked = page.count("· completed"), panel.get("/").count(">held<")
             if done + asked >= len(self._jobs):
                 break
             time.sleep(3)
