@@ -34,7 +34,7 @@ from store.errors import StoreError
 from store.folder import sync_folder
 from store.journal import Disk
 from store.states import ENDED_TICKETS
-from store.tables import Shelf, Store
+from store.tables import Store
 from store.upgrade import SCHEMA, upgrade
 
 FORMAT = 1
@@ -88,7 +88,7 @@ def backup(store: Store, passphrase: str, version: str, now: datetime, with_pict
         with_pictures: whether the uploaded pictures come along.
     """
     with store.reading():
-        tables = {shelf.name: dict(shelf.documents()) for shelf in shelves(store)}
+        tables = {shelf.name: dict(shelf.documents()) for shelf in store.shelves()}
         next_ids = store.next_ids
     hidden: list[Hidden] = []
     digests: dict[str, str] = {}
@@ -129,11 +129,6 @@ def backup(store: Store, passphrase: str, version: str, now: datetime, with_pict
         add(path.relative_to(store.folder.root).as_posix(), _pieces(path))
     archive.add(manifest(), "manifest.json")
     yield from archive
-
-
-def shelves(store: Store) -> list[Shelf[Any]]:
-    """Every table of a store."""
-    return [shelf for shelf in vars(store).values() if isinstance(shelf, Shelf)]
 
 
 def _lines(tables: Tables, next_ids: Mapping[str, int], hidden: list[Hidden]) -> Iterator[bytes]:
@@ -290,11 +285,11 @@ def _prove(target: Path, tables: Tables) -> None:
     """Open it as the box would, and read every document as the box would."""
     opened = Store(target)
     try:
-        known = {shelf.name for shelf in shelves(opened)}
+        known = {shelf.name for shelf in opened.shelves()}
         for name in tables:
             if name not in known:
                 raise BackupRefused(f"this version does not know the table '{name}' of this backup: update this box")
-        for shelf in shelves(opened):
+        for shelf in opened.shelves():
             shelf.all()
     finally:
         opened.close()

@@ -227,6 +227,10 @@ class Store:
         self.box_settings = Shelf(db, "box_settings", BoxSettings)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
 
+    def shelves(self) -> list[Shelf[Any]]:
+        """Every table."""
+        return [shelf for shelf in vars(self).values() if isinstance(shelf, Shelf)]
+
     def transaction(self) -> AbstractContextManager[None]:
         """Keep all changes made inside, or none."""
         return self._database.journal.transaction()

@@ -18,7 +18,6 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from store.tables import Shelf
 from web import services
 
 pages = Blueprint("health", __name__, url_prefix="/health")
@@ -84,7 +83,7 @@ def facts() -> dict[str, dict[str, str]]:
     parts, store = services(), services().store
     disk = shutil.disk_usage(store.folder.root)
     memory = _memory()
-    counts = {name: len(shelf) for name, shelf in vars(store).items() if isinstance(shelf, Shelf)}
+    counts = {shelf.name: len(shelf) for shelf in store.shelves()}
     printers = [store.printer_status.find(printer.id) for printer in store.printers.all()]
     since = datetime.now(UTC) - parts.started_at
     return {
