@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -21,10 +22,12 @@ from typing import Any
 from appliance.desktop_client import DesktopClient, pair
 from render.samples import sample_photo
 from tests.image.vm import HOST, Vm
+from tests.image.volatile_disk import VolatileDisk
 from tests.lab import VirtualPrinterProcess, until
 
 NAME, PASSWORD = "kim", "wedding prints"
 DISK_BYTES = 4 * 1024**3
+IDLE_S = 120
 
 
 class Panel:
@@ -117,7 +120,8 @@ def run(image: Path, folder: Path) -> dict[str, Any]:
         figures["data_gb"] = float(disk_line[2])
         box.pull_the_plug()
 
-        box = Vm(disk, folder)
+        counted = VolatileDisk(disk, folder / "nbd")
+        box = Vm(disk, folder, f"nbd:unix:{folder / 'nbd'}")
         figures["second_boot_s"] = round(box.wait_until_healthy(), 1)
         print(f"second boot, after the plug was pulled: healthy after {figures['second_boot_s']} s", flush=True)
         desktop = DesktopClient(box.url, token)
@@ -126,6 +130,15 @@ def run(image: Path, folder: Path) -> dict[str, Any]:
             figures["healthy"] = json.loads(answer.read())["healthy"]
         session(desktop, folder, "S-2")
         figures["prints_again"] = wait_for_change(desktop, "S-2")["status"] == "Printed"
+        page = Panel(box.url)
+        page.post("/login", name=NAME, password=PASSWORD)
+        free = re.search(r"([\d.]+) of ([\d.]+) GB", page.get("/health/").partition("Memory free")[2])
+        assert free
+        figures["idle_memory_mb"] = round(1000 * (float(free[2]) - float(free[1])))
+        time.sleep(IDLE_S / 2)  # what the day left is written
+        before = counted.counts["bytes"]
+        time.sleep(IDLE_S)
+        figures["idle_writes_mb_an_hour"] = round((counted.counts["bytes"] - before) / 1e6 * 3600 / IDLE_S, 1)
     finally:
         box.pull_the_plug()
         printer.stop()
