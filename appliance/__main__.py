@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     virtual.add_argument("--seconds-per-sheet", type=float, default=0.3)
     virtual.add_argument("--interface", default="127.0.0.1", help="IP address to listen on and to announce")
     virtual.add_argument("--unannounced", action="store_true", help="only who knows its address finds it")
+    virtual.add_argument("--with-parent", action="store_true", help="end when the process that started it does")
     virtual.set_defaults(run=_virtual_printer)
 
     worker = commands.add_parser("worker", help="draw for a Printroom elsewhere, as part of a Dask cluster")
@@ -113,6 +114,11 @@ def _virtual_printer(options: argparse.Namespace) -> int:
         serving = asyncio.create_task(serve(options.name, options.tray, levers, *where))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+        if options.with_parent:
+            parent = os.getppid()
+            while os.getppid() == parent and not serving.done():
+                await asyncio.sleep(0.5)
+            serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
 

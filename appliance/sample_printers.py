@@ -56,7 +56,7 @@ class SamplePrinters:
             port = int(probe.getsockname()[1])
         tray = self._store.folder.root / "sample" / printer.name
         command = [sys.executable, "-m", "appliance", "virtual-printer", printer.name, "--tray", str(tray)]
-        command += ["--port", str(port), "--seconds-per-sheet", "3", "--paper", PAPER, "--unannounced"]
+        command += ["--port", str(port), "--seconds-per-sheet", "3", "--paper", PAPER, "--unannounced", "--with-parent"]
         self._running[printer_id] = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,
