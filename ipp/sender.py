@@ -399,12 +399,16 @@ class Sender:
             reason = "the link broke while the printer held the job: nothing was printed"
             progress.settle_print_job(self._store, print_job, "cancel", now, reason=reason)
         elif verdict is Verdict.SEND and listed is not None:
+            printer = self._store.printers.get(print_job.printer_id)
+            can_hold = _can_hold(await self._watch.description(printer))
             with self._store.transaction():
                 if print_job.state is PrintJobState.CREATED:
                     self._store.print_jobs.put(print_job.with_(job_id=listed.job_id))
                 else:
                     event = "create" if print_job.state is PrintJobState.INTENDED else "retry"
-                    progress.move_print_job(self._store, print_job, event, now, job_id=listed.job_id)
+                    # A row that was never told of its job does not know that the printer was asked to hold it.
+                    is_held = print_job.is_held or (can_hold and listed.state is JobState.PENDING_HELD)
+                    progress.move_print_job(self._store, print_job, event, now, job_id=listed.job_id, is_held=is_held)
         elif verdict is Verdict.DOUBT:
             if listed is not None and listed.state not in ENDED_JOBS and print_job.state is PrintJobState.SENDING:
                 await client.cancel_job(listed.job_id)  # perhaps half a picture: do not let it come out as well

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from ipp.client import Connection, JobRequest
 from store import progress
 from store.records import PrinterPool, ReprintReason
 from store.reprints import reprint
+from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
-from tests.ipp.test_sender import NOW, PAGE, StartVirtual, add_printer, drawn_ticket, ends_as, pool, room
+from tests.ipp.test_sender import NOW, PAGE, StartVirtual, add_printer, drawn_ticket, ends_as, left_behind, pool, room
 from tests.lab import VirtualPrinterProcess, until
 
 __all__ = ["pool"]  # the fixture
@@ -328,6 +332,35 @@ def test_a_printer_that_can_hold_prints_only_when_it_has_the_whole_document(
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 2, "2": 1}
     assert all(job.is_held and job.is_released for job in store.print_jobs.all())
+
+
+def test_a_job_that_was_created_held_just_before_a_crash_is_released_when_its_document_is_there(
+    store: Store, pool: PrinterPool, virtual_printer: StartVirtual
+) -> None:
+    """The process died between the printer's answer and its own row: the row knows neither the job nor its hold."""
+    printer = virtual_printer("Holding")
+    printer.pull(holds=True)
+    known = add_printer(store, pool, printer.uri)
+    drawn_ticket(store, pool, [1])
+    held_at_the_printer(printer.uri, "printroom-1-1-dead")
+    left_behind(store, known, PrintJobState.INTENDED, "printroom-1-1-dead")
+    with room(store):
+        ends_as(store, TicketState.FINISHED)
+    assert copies_by_sheet(printer) == {"1": 1}
+    (job,) = store.print_jobs.all()
+    assert job.is_held and job.is_released
+
+
+def held_at_the_printer(uri: str, name: str) -> None:
+    """Create a job that the printer is to hold, and no more."""
+
+    async def create() -> None:
+        async with Connection(uri) as printer:
+            description = await printer.describe()
+            request = JobRequest(name, 1, parse_size("4x6"), 300, has_bleed=False, is_held=True)
+            await printer.create_job(request, description.attributes)
+
+    asyncio.run(create())
 
 
 def test_there_a_broken_link_is_no_question_for_a_person_even_where_halves_are_printed(
