@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from store.errors import StoreError
 from store.tables import Store
 
 log = structlog.get_logger("sample")
@@ -31,7 +32,10 @@ class SamplePrinters:
         """Look until told to stop; ends what was started."""
         try:
             while not stopping.is_set():
-                self.loop()
+                try:
+                    self.loop()
+                except (StoreError, OSError) as error:  # a full disk, or the sample studio went away just now
+                    log.error("sample.failed", error=str(error))
                 stopping.wait(LOOK_EVERY_S)
         finally:
             for printer_id in list(self._running):

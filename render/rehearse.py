@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from render.check_page import CheckPage, check_page
 from render.draw import DrawTask, File, Source, draw
 from render.errors import PictureUnreadable, RenderError
 from render.frames import Picture
@@ -20,7 +21,6 @@ from render.plan import images_used, plan
 from render.samples import sample_photo
 from render.sheets import Placement, SheetPlan, TextLine
 from render.sources import ImageFolders, locate
-from render.test_page import TestPage, test_page
 from render.workers import Workers
 from store.folder import DataFolder
 from store.model import Model
@@ -133,10 +133,10 @@ class Rehearser:
         with self._turn:
             return self._do(thumbnail, ThumbnailTask(file, image.name, self._max_pixels, longest_px), image.name)
 
-    def test_page(self, page: TestPage) -> bytes:
+    def check_page(self, page: CheckPage) -> bytes:
         """The picture of a printer's test page."""
         with self._turn:
-            return self._do(test_page, page, "the test page")
+            return self._do(check_page, page, "the test page")
 
     def sample_photo(self, number: int) -> bytes:
         """One of the sample photos, from 0."""

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ipp.access import Access
 from ipp.codec import GroupTag, encode
 from ipp.errors import PrinterError, PrinterWantsTls
-from render.test_page import TestPage
+from render.check_page import CheckPage
 from store import intake
 from store.queue_setup import offer
 from store.records import AllocationMethod, Printer, PrinterPool
@@ -142,7 +142,7 @@ def test_page(printer_id: int) -> AnyResponse:
     allowed = [one for one in loaded if any(one.is_same_paper(size) for size in printer.allowable_print_sizes)]
     size = next(iter((*allowed, *loaded, *printer.allowable_print_sizes)), parse_size("4x6"))
     lines = (printer.name, store.settings.studio_name or "Printroom", f"{now.astimezone():%Y-%m-%d %H:%M} · {size}")
-    picture = parts.rehearser.test_page(TestPage(size.width_um, size.height_um, lines))
+    picture = parts.rehearser.check_page(CheckPage(size.width_um, size.height_um, lines))
     ticket = intake.print_test_page(store, printer, size, picture, now)
     return redirect(url_for("tickets.show", ticket_id=ticket.id))
 

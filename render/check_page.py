@@ -16,17 +16,15 @@ _PATCHES = ("red", "lime", "blue", "cyan", "magenta", "yellow", "black", "#80808
 
 
 @dataclass(frozen=True)
-class TestPage:
+class CheckPage:
     """What stands on it."""
-
-    __test__ = False  # pytest: not a test
 
     width_um: int
     height_um: int
     lines: tuple[str, ...]  # the printer's name, the studio's, the time
 
 
-def test_page(page: TestPage) -> bytes:
+def check_page(page: CheckPage) -> bytes:
     """A JPEG: a line at the trim's edge and one 5 mm inside it, steps of grey, patches of colour, and the words."""
     width, height = (round(side * DPI / 25_400) for side in (page.width_um, page.height_um))
     sheet = Image.new("RGB", (width, height), "#ffffff")
@@ -53,6 +51,3 @@ def test_page(page: TestPage) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=95, subsampling=0, icc_profile=srgb_profile(), dpi=(DPI, DPI))
     return buffer.getvalue()
-
-
-test_page.__test__ = False  # type: ignore[attr-defined]
