@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import uuid as uuids
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -311,15 +311,16 @@ async def _spool(request: web.Request, rest: bytes, printer: VirtualPrinter) -> 
     handle, name = tempfile.mkstemp(prefix=".spool-", dir=printer.tray)
     path = Path(name)
     limit = printer.levers.drop_after_bytes
-    size = len(rest)
+    size = 0
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(rest)
-            async for chunk in request.content.iter_any():
-                file.write(chunk)
-                size += len(chunk)
-                if limit and size > limit and request.transport is not None:
-                    request.transport.abort()
+            async for chunk in _body(rest, request):
+                taken = chunk[: limit - size] if limit else chunk
+                file.write(taken)
+                size += len(taken)
+                if len(taken) < len(chunk):
+                    if request.transport is not None:
+                        request.transport.abort()
                     raise ConnectionResetError("dropped by its lever")
     except BaseException:
         if printer.levers.prints_halves and size:
@@ -330,6 +331,13 @@ async def _spool(request: web.Request, rest: bytes, printer: VirtualPrinter) -> 
         path.unlink()
         return None
     return path
+
+
+async def _body(rest: bytes, request: web.Request) -> AsyncIterator[bytes]:
+    """What is behind the head: on a slow machine all of it may have come along with the head."""
+    yield rest
+    async for chunk in request.content.iter_any():
+        yield chunk
 
 
 async def serve(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+from urllib.parse import urlsplit
 
 import pytest
 
+from ipp import codec
+from ipp.attributes import Operation, attribute
 from ipp.client import Connection, JobRequest
+from ipp.codec import Group, GroupTag, Message
 from store import progress
 from store.records import PrinterPool, ReprintReason
 from store.reprints import reprint
@@ -103,6 +108,23 @@ def test_a_link_that_breaks_in_mid_document_makes_a_person_look_and_nothing_is_r
         assert copies_by_sheet(printer) == {"1": 1}
     else:
         assert store.sheets.get(1).state is SheetState.UNSURE and len(printer.printed()) <= 1
+
+
+def test_the_lever_cuts_a_document_that_arrives_in_one_piece_with_its_head_too(virtual_printer: StartVirtual) -> None:
+    printer = virtual_printer("Far")
+    printer.pull(drop_after_bytes=len(PAGE) // 2)
+    head = [
+        attribute("attributes-charset", "utf-8"),
+        attribute("attributes-natural-language", "en"),
+        attribute("printer-uri", printer.uri),
+    ]
+    message = codec.encode(Message(Operation.PRINT_JOB, 1, [Group(GroupTag.OPERATION, head)]))
+    place = urlsplit(printer.uri)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port)
+    connection.request("POST", place.path, message + PAGE, {"Content-Type": "application/ipp"})
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        connection.getresponse()
+    assert printer.printed() == []
 
 
 def test_a_printer_that_forgets_its_history_is_asked_about_once(
