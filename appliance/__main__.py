@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -73,9 +74,21 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=_worker)
 
     store = commands.add_parser("store", help="look at, mend or export the store of a stopped Printroom")
-    store.add_argument("action", choices=["check", "repair", "export"])
+    store.add_argument("action", choices=["check", "repair", "export", "step-back"])
+    store.add_argument("--schema", type=int, help="step-back: the older version's")
     store.add_argument("--data", type=Path, help="the data folder")
     store.set_defaults(run=_store)
+
+    safe = commands.add_parser(
+        "safe-mode", help="panel and records without drawing and printing, from the next start on"
+    )
+    safe.add_argument("how", choices=["on", "off"])
+    safe.add_argument("--data", type=Path, help="the data folder")
+    safe.set_defaults(run=_safe_mode)
+
+    reset = commands.add_parser("reset-password", help="a code with which the panel sets an administrator's password")
+    reset.add_argument("--data", type=Path, help="the data folder")
+    reset.set_defaults(run=_reset_password)
 
     settings = commands.add_parser("settings", help="list every setting")
     settings.set_defaults(run=_settings)
@@ -143,6 +156,12 @@ def _store(options: argparse.Namespace) -> int:
         json.dump(doctor.export(root), sys.stdout, ensure_ascii=False, indent=1)
         print()
         return 0
+    if options.action == "step-back":
+        if options.schema is None:
+            print("printroom: say which schema with --schema", file=sys.stderr)
+            return 2
+        doctor.step_back(root, options.schema)
+        return 0
     kept = None
     findings = doctor.check(root)
     if options.action == "repair":
@@ -159,6 +178,28 @@ def _store(options: argparse.Namespace) -> int:
     elif findings.is_sound:
         print("Everything is in order.")
     return 0 if findings.is_sound or kept else 1
+
+
+def _safe_mode(options: argparse.Namespace) -> int:
+    from store import safe_mode
+
+    root = Settings.load(data=options.data).data
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    safe_mode.switch(root, options.how == "on")
+    print(f"Safe mode is {options.how} from the next start on.")
+    return 0
+
+
+def _reset_password(options: argparse.Namespace) -> int:
+    from store import password_reset
+
+    root = Settings.load(data=options.data).data
+    if not root.is_dir():
+        print(f"printroom: there is no data in {root}; name the data folder with --data", file=sys.stderr)
+        return 2
+    code = password_reset.make(root, datetime.now(UTC))
+    print(f"Code: {code}\nIt is good for ten minutes. Open the panel, “Forgotten the password?”.")
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ in the data folder, the panel where it has it, its default.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from store.housekeeping import Retention
 from store.settings import BoxSettings
 
 FILE_NAME = "printroom.toml"
+SHARED_IMAGES = "images"
 # Settings that people may change in the panel too (store/settings), where nothing else says them.
 PANEL = (
     "max_memory_mb", "workers", "archive_after_days", "keep_archive_days", "keep_records_days", "image_roots",
@@ -108,6 +110,11 @@ class Settings(BaseSettings):
     keep_records_days: int = _setting(
         180, "records without tickets in the store are deleted, and their uploaded pictures", "days", ge=1
     )
+    share: Path | None = _setting(None, "folder that the box shows to computers: images, hot; in the box image only")
+    box: Path | None = _setting(None, "folder with the machine's own service, in the box image only")
+    local_name: str = _setting(
+        "", "name below .local at which browsers find the panel; empty: none", pattern="^[a-z0-9-]*$"
+    )
     log_level: str = _setting("info", "debug, info, warning or error", pattern="^(debug|info|warning|error)$")
 
     @classmethod
@@ -163,7 +170,19 @@ class Settings(BaseSettings):
         """Where pictures may lie that records name by path."""
         pairs = (one.rpartition("=") for one in self.path_mappings)
         mappings = tuple(PathMapping(prefix.strip(), Path(folder.strip())) for prefix, _, folder in pairs)
-        return ImageFolders(self.image_roots, mappings)
+        if self.share is None:
+            return ImageFolders(self.image_roots, mappings)
+        images = self.share / SHARED_IMAGES
+        return ImageFolders((*self.image_roots, images), (*mappings, *self._share_mappings(images)))
+
+    def _share_mappings(self, images: Path) -> Iterator[PathMapping]:
+        names = dict.fromkeys((self.local_name, f"{self.local_name}.local", socket.gethostname()))
+        yield from (PathMapping(rf"\\{name}\{SHARED_IMAGES}", images) for name in names if name)
+
+    @property
+    def shared_folders(self) -> tuple[Path, ...]:
+        """What the share shows, and Printroom makes."""
+        return (self.share / SHARED_IMAGES, self.share / "hot") if self.share else ()
 
     @property
     def retention(self) -> Retention:

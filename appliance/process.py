@@ -14,6 +14,8 @@ from wsgiref.types import WSGIApplication
 import structlog
 
 from appliance.alerts import Alerts, send
+from appliance.box.about import about, version
+from appliance.box.link import Link
 from appliance.certificate import fingerprint, tls_context
 from appliance.config import PANEL, Settings
 from appliance.convert import convert
@@ -26,7 +28,7 @@ from ipp.room import IppRoom
 from render.loop import RenderLoop
 from render.rehearse import Rehearser
 from render.workers import Cluster, Workers
-from store import backups
+from store import backups, safe_mode
 from store.housekeeping import Housekeeper
 from store.tables import Store
 from web import Services, create_app
@@ -45,10 +47,13 @@ class Process:
             StoreError: the data folder cannot be used; says why.
         """
         backups.finish(settings.data)  # where somebody asked for it, before anything is opened
-        self.store = Store(settings.data)
+        box = settings.box
+        self._trial_file = box / "on-trial" if box else None
+        self.store = Store(settings.data, on_trial=self._is_on_trial)
+        is_safe = safe_mode.is_on(settings.data)
         settings, fixed = settings.with_panel(self.store.settings), settings.fixed
         use_time_zone(self.store.settings.time_zone)
-        if not self.store.settings.auto_start:
+        if not self.store.settings.auto_start and not self.store.is_on_trial:
             self.store.pause(True)
         # What was read stays: Python's garbage collector need not look through a million of its objects, which takes
         # a quarter of a second, again and again.
@@ -73,6 +78,8 @@ class Process:
         webhooks = Webhooks(self.store)
         self._webhooks = threading.Thread(target=webhooks.run, args=(self._stopping,), name="webhooks", daemon=True)
         hot_root = settings.hot_folders or self.store.folder.root / "hot"
+        for folder in settings.shared_folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot_folders = HotFolders(self.store, hot_root)
         self._hot_folders = threading.Thread(
             target=hot_folders.run, args=(self._stopping,), name="hot folders", daemon=True
@@ -95,6 +102,7 @@ class Process:
             tls=self.tls,
             fingerprint=box_fingerprint,
             announces=settings.discovery,
+            local_name=settings.local_name,
             interfaces=settings.interfaces,
         )
         incoming = Incoming(self.store, self._converters, settings.max_megapixels * 1_000_000)
@@ -106,15 +114,18 @@ class Process:
             front_end=front_end,
             unreachable_limit=settings.unreachable_limit,
             convert=lambda task: self._converters.submit(convert, task),
+            local_printers=box / "printers.json" if box else None,
         )
         self._rehearser = Rehearser(self.store.folder, settings.image_folders, settings.max_megapixels * 1_000_000)
-        self._loops = (
-            self._render, self._housekeeping, self._alerts, self._webhooks, self._hot_folders, self._incoming,
-            self._sample_printers,
-        )  # fmt: skip
+        working = (self._render, self._hot_folders, self._incoming, self._sample_printers)
+        quiet = (self._housekeeping, self._alerts, self._webhooks)
+        self._loops = quiet if is_safe else (*working, *quiet)
         for loop in self._loops:
             loop.start()
-        self.room.start()
+        if is_safe:
+            log.warning("process.safe_mode", drawing=False, printing=False)
+        else:
+            self.room.start()
         self.services = Services(
             store=self.store,
             room=self.room,
@@ -133,14 +144,22 @@ class Process:
             hot_folder_root=hot_root,
             engine={name: getattr(settings, name) for name in PANEL},
             fixed=fixed,
-            restart=_restart,
+            restart=restart,
             loops=self._alive,
+            version=version(),
+            architecture=str(about().get("architecture", "")),
+            box=Link(box / "agent.sock") if box else None,
+            is_safe=is_safe,
             is_stopping=self._stopping.is_set,
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
 
     def _alive(self) -> dict[str, bool]:
-        return {**{loop.name: loop.is_alive() for loop in self._loops}, "printing": self.room.is_alive}
+        loops = {loop.name: loop.is_alive() for loop in self._loops}
+        return loops if self.services.is_safe else {**loops, "printing": self.room.is_alive}
+
+    def _is_on_trial(self) -> bool:
+        return self._trial_file is not None and self._trial_file.exists()
 
     def app(self) -> WSGIApplication:
         """The web application over these parts."""
@@ -153,7 +172,8 @@ class Process:
     def stop(self) -> None:
         """End the loops and close the store; what was under way is resumed at the next start."""
         self._stopping.set()
-        self.room.stop()
+        if not self.services.is_safe:
+            self.room.stop()
         for loop in self._loops:
             loop.join()
         self._rehearser.stop()
@@ -162,7 +182,7 @@ class Process:
         log.info("process.stopped")
 
 
-def _restart() -> None:
+def restart() -> None:
     """End this worker in good order; its master starts the next one, with the settings of then."""
     os.kill(os.getpid(), signal.SIGTERM)
 

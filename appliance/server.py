@@ -20,8 +20,10 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from appliance import log
 from appliance.config import Settings
 from appliance.process import Process
-from store.errors import StoreError
+from appliance.recovery import DiskDamaged, RecoveryMode, recovery
+from store.errors import StoreError, StoreLocked
 from web.health import LOG_NAME
+from web.recovery import create_recovery_app
 
 _TMPFS = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat file must not wait for a slow SD card)
 GREETING_LIMIT_S = 15.0  # from a connection to its first byte, and for the TLS handshake
@@ -92,6 +94,7 @@ class Server(BaseApplication):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.process: Process | None = None
+        self._recovery: RecoveryMode | None = None
         super().__init__()
 
     @property
@@ -128,23 +131,46 @@ class Server(BaseApplication):
         log.configure(self._settings.log_level, self._settings.data / "log" / LOG_NAME)
         if self._settings.one_core:
             keep_to_one_core()
+        box = self._settings.box
+        damaged = box / "data-problem" if box else None
         try:
+            if damaged is not None and damaged.exists():
+                raise DiskDamaged(damaged.read_text())
             self.process = Process(self._settings)
         except (StoreError, OSError) as error:
             print(f"printroom: {error}", file=sys.stderr, flush=True)
-            sys.exit(Arbiter.APP_LOAD_ERROR)  # the master ends instead of trying for ever
+            if box is None or isinstance(error, StoreLocked):
+                sys.exit(Arbiter.APP_LOAD_ERROR)  # the master ends instead of trying for ever
+            self._recovery = recovery(self._settings, error)
+            Connection.tls = self._recovery.tls
+            return create_recovery_app(self._recovery.page)
         Connection.tls = self.process.tls
         return self.process.app()
 
     def _ready(self, worker: Any) -> None:
         process = self.process
-        if process is None:
-            return
         port = worker.sockets[0].getsockname()[1]
-        lines = [f"Printroom is running. Panel: http://{_shown_host(self._settings.http_host)}:{port}/"]
-        if not len(process.store.people):
-            lines.append(f"First-run code: {process.services.first_run_code}")
-        _keep_for_the_console(self._settings.data / "console", lines, process.services.fingerprint)
+        address = f"http://{_shown_host(self._settings.http_host)}{'' if port == 80 else f':{port}'}/"
+        if self._settings.local_name:  # printroom.local may be another box's; this one is nobody else's
+            address += f"  or  http://{socket.gethostname()}.local/"
+        if process is None:
+            if self._recovery is not None:
+                page = self._recovery.page
+                lines = [f"Printroom CANNOT OPEN ITS DATA. Recovery: {address}", f"Recovery code: {page.code}"]
+                _keep_for_the_console(console_file(self._settings), lines, page.fingerprint)
+                print("\n".join(lines), file=sys.stdout, flush=True)
+            return
+
+        def told() -> list[str]:
+            code = f"First-run code: {process.services.first_run_code}"
+            return [f"Printroom is running. Panel: {address}", *(() if len(process.store.people) else (code,))]
+
+        def keep() -> None:
+            _keep_for_the_console(console_file(self._settings), told(), process.services.fingerprint)
+
+        keep()
+        process.services.first_run_is_over = keep
+        lines = told()
         lines.append(f"Data: {self._settings.data}   Stop: Ctrl-C")
         print("\n".join(lines), file=sys.stdout, flush=True)
 
@@ -153,6 +179,11 @@ class Server(BaseApplication):
         if self.process is not None:
             self.process.stop()
             self.process = None
+
+
+def console_file(settings: Settings) -> Path:
+    """Where what the console shows lies: with the box's own things, because the data may be what is damaged."""
+    return settings.box / "panel" / "console" if settings.box else settings.data / "console"
 
 
 def _keep_for_the_console(path: Path, lines: list[str], fingerprint: str) -> None:

@@ -92,13 +92,21 @@ def keep_found(store: Store, found: Found) -> None:
     if any(queue.uuid == found.uuid for queue in store.print_queues.all()):
         return  # one of the box's own print queues: it must not print to itself
     with store.transaction():
-        known = store.printers.by("uuid", found.uuid)
+        # An entry that has not answered yet is known by its address alone.
+        known = [one for one in store.printers.all() if (one.uuid == found.uuid if one.uuid else _is_at(one, found))]
         if not known:
             added = store.printers.add(Printer(name=found.name, uuid=found.uuid, uri=found.uri))
             log.info("printer.found", id=added.id, name=found.name, uri=found.uri)
         for printer in known:
             # One that wanted TLS is spoken to that way wherever it is.
             uri = found.uri.replace("ipp:", "ipps:", 1) if printer.uri.startswith("ipps:") else found.uri
-            if printer.uri != uri and not printer.added_by_hand:
-                store.printers.put(printer.with_(uri=uri))
+            moved = printer.uri != uri and not printer.added_by_hand
+            if moved or not printer.uuid:
+                store.printers.put(printer.with_(uuid=found.uuid, uri=uri if moved else printer.uri))
+            if moved:
                 log.info("printer.moved", id=printer.id, name=printer.name, **{"from": printer.uri}, to=uri)
+
+
+def _is_at(printer: Printer, found: Found) -> bool:
+    """Whether both are one address; over ipp or ipps, it is the same printer."""
+    return printer.uri.partition("://")[2] == found.uri.partition("://")[2]

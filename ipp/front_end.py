@@ -66,6 +66,7 @@ class FrontEndSettings:
     tls: ssl.SSLContext | None = None
     fingerprint: str = ""  # of the certificate in tls
     announces: bool = True
+    local_name: str = ""  # see Advertiser
     interfaces: Sequence[str] = ()
     stall_limit_s: float = 20.0
 
@@ -106,6 +107,12 @@ class FrontEnd:
         self._subscriptions: dict[int, Subscriptions] = {}
         self._followed: dict[int, _Followed] = {}
         self.port = settings.port
+        self._advertiser: Advertiser | None = None
+
+    @property
+    def local_name(self) -> str:
+        """See Advertiser."""
+        return self._advertiser.name_taken if self._advertiser else ""
 
     async def run(self) -> None:
         """Serve for ever; ends by cancellation."""
@@ -131,13 +138,14 @@ class FrontEnd:
         log.info("front_end.ready", host=self._settings.host, port=self.port)
         tasks = [asyncio.create_task(self._watch_connections()), asyncio.create_task(self._follow())]
         if self._settings.announces:
-            advertiser = Advertiser(
+            self._advertiser = advertiser = Advertiser(
                 self._store,
                 self.port,
                 self._settings.interfaces,
                 self._settings.panel_port,
                 self._settings.tls is not None,
                 self._settings.fingerprint,
+                self._settings.local_name,
             )
             tasks.append(asyncio.create_task(self._announce(advertiser)))
         greeting: set[asyncio.Task[None]] = set()

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -17,6 +18,7 @@ from ipp.client import Connection, Description, session
 from ipp.codec import Message
 from ipp.errors import PrinterError
 from ipp.front_end import FrontEnd, FrontEndSettings
+from ipp.local_printers import LocalPrinters
 from ipp.sender import Convert, Sender
 from ipp.watch import Watch
 from store.records import Printer
@@ -38,6 +40,7 @@ class IppRoom:
         unreachable_limit: timedelta = timedelta(hours=4),
         convert: Convert | None = None,
         front_end: FrontEndSettings | None = None,
+        local_printers: Path | None = None,
     ) -> None:
         """
         Args:
@@ -47,8 +50,9 @@ class IppRoom:
             unreachable_limit: see Sender.
             convert: see Sender.
             front_end: how other computers reach the print queues; None: not at all.
+            local_printers: the file that lists those on USB; None: there is none.
         """
-        self._convert = convert
+        self._convert, self._local_printers = convert, local_printers
         self._store, self._interfaces, self._discovers = store, interfaces, discovers
         self._unreachable_limit = unreachable_limit
         self._front_end = FrontEnd(store, front_end, self._identify_quietly) if front_end else None
@@ -105,7 +109,15 @@ class IppRoom:
         """The port on which the front end listens; 0 where there is none."""
         return self._front_end.port if self._front_end else 0
 
+    @property
+    def local_name(self) -> str:
+        """The name below .local that this box has on the network; '' where it has none."""
+        return self._front_end.local_name if self._front_end else ""
+
     def _call(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        if not self.is_alive:
+            coroutine.close()
+            raise PrinterError("printing is off: the box is in safe mode")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
 
     def _run(self) -> None:
@@ -126,6 +138,8 @@ class IppRoom:
             parts["front end"] = self._front_end.run
         if self._discovers:
             parts["browse"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
+        if self._local_printers is not None:
+            parts["usb"] = LocalPrinters(self._local_printers, lambda found: keep_found(self._store, found)).run
         tasks = [asyncio.create_task(self._keep_alive(name, part)) for name, part in parts.items()]
         await self._stopping.wait()
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -30,6 +30,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from store import journal
 from store.database import Document, Tables
+from store.doctor import documents_of
 from store.errors import StoreError
 from store.folder import sync_folder
 from store.journal import Disk
@@ -40,6 +41,8 @@ from store.upgrade import SCHEMA, upgrade
 FORMAT = 1
 MIN_PASSPHRASE = 8
 JUMP = 100_000  # of the changes' numbers: desktops may have heard of as many since the backup
+BEFORE_UPDATE = "before-update-"
+COPIES = 2  # from before updates, that are kept
 PREPARED, MARKER, KEPT = "restore", "restore.go", "before-restore-"
 _FOLDERS = ("archive", "audit", "assets", "queued")  # whole
 _REPLACED = ("store", *_FOLDERS, "sheets", "secret", "tls")  # by a restore; pictures are added
@@ -174,13 +177,19 @@ def _pieces(path: Path) -> Iterator[bytes]:
 # -- reading ----------------------------------------------------------------------------------------------------
 
 
-def prepare(store: Store, file: Path, passphrase: str) -> Summary:
+def prepare(root: Path, next_ids_now: Mapping[str, int], file: Path, passphrase: str) -> Summary:
     """Check a backup and unpack it beside the store, ready to take its place; nothing is replaced yet.
+
+    Args:
+        root: the data folder.
+        next_ids_now: of the store that is to be replaced, as far as they are known.
+        file: the backup.
+        passphrase: its own.
 
     Raises:
         BackupRefused: it is damaged, of a newer version, or the passphrase is wrong; nothing was kept.
     """
-    target = store.folder.root / PREPARED
+    target = root / PREPARED
     shutil.rmtree(target, ignore_errors=True)
     try:
         with zipfile.ZipFile(file) as archive:
@@ -190,10 +199,7 @@ def prepare(store: Store, file: Path, passphrase: str) -> Summary:
         tables, next_ids = _tables(target, passphrase)
         upgrade(int(manifest["schema"]), tables)
         _made_safe(tables, str(manifest["made_at"]))
-        for name, now in store.next_ids.items():
-            next_ids[name] = max(next_ids.get(name, 1), now)
-        next_ids["changes"] = next_ids.get("changes", 1) + JUMP
-        _write(target / "store", tables, next_ids)
+        _write(target / "store", tables, _ids_above(next_ids, next_ids_now))
         _prove(target, tables)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
         shutil.rmtree(target, ignore_errors=True)
@@ -208,6 +214,11 @@ def prepare(store: Store, file: Path, passphrase: str) -> Summary:
         counts={str(name): int(count) for name, count in manifest["counts"].items()},
         has_pictures=bool(manifest["has_pictures"]),
     )
+
+
+def _ids_above(next_ids: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    above = {name: max(next_ids.get(name, 1), now.get(name, 1)) for name in {*next_ids, *now}}
+    return {**above, "changes": above.get("changes", 1) + JUMP}
 
 
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
@@ -351,3 +362,59 @@ def finish(root: Path) -> Path | None:
 def states_before(root: Path) -> list[Path]:
     """The states that restores replaced, newest first."""
     return sorted((path for path in root.glob(f"{KEPT}*") if path.is_dir()), reverse=True)
+
+
+# -- copies from before updates -----------------------------------------------------------------------------------
+
+
+def keep_before_update(store: Store, version: str, now: datetime) -> Path:
+    """Keep the store as it is, on the same disk, before another version writes to it; the newest COPIES stay."""
+    root = store.folder.root
+    kept = root / f"{BEFORE_UPDATE}{version}-{now:%Y%m%d-%H%M%S}"
+    shutil.rmtree(kept, ignore_errors=True)
+    partial = root / f"{kept.name}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700)
+    with store.reading():
+        tables = {shelf.name: dict(shelf.documents()) for shelf in store.shelves()}
+        next_ids = store.next_ids
+    _write(partial, tables, next_ids)
+    partial.rename(kept)
+    sync_folder(root)
+    for name in copies_before_updates(root)[COPIES:]:
+        forget_copy(root, name)
+    return kept
+
+
+def copies_before_updates(root: Path) -> list[str]:
+    """Names of the copies, newest first."""
+    found = [path for path in root.glob(f"{BEFORE_UPDATE}*") if path.is_dir() and path.suffix != ".part"]
+    return [path.name for path in sorted(found, key=lambda path: path.name[-15:], reverse=True)]
+
+
+def forget_copy(root: Path, name: str) -> None:
+    """Delete one; a name that is none is none."""
+    if name in copies_before_updates(root):
+        shutil.rmtree(root / name)
+
+
+def prepare_copy(root: Path, name: str) -> None:
+    """Make a copy from before an update ready to take the store's place, as `prepare` does with a backup.
+
+    Raises:
+        BackupRefused: there is none of this name, or it cannot be read.
+    """
+    if name not in copies_before_updates(root):
+        raise BackupRefused(f"there is no copy {name!r} on this box")
+    target = root / PREPARED
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        tables, next_ids, schema = documents_of(root / name)
+        upgrade(schema, tables)
+        _made_safe(tables, name.removeprefix(BEFORE_UPDATE))
+        (target / "store").mkdir(mode=0o700, parents=True)
+        _write(target / "store", tables, _ids_above(next_ids, {}))
+        _prove(target, tables)
+    except (StoreError, KeyError, ValueError, TypeError) as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise BackupRefused(f"the copy cannot be read ({error}): take another one, or a backup") from error

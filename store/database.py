@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -25,6 +26,7 @@ from tinydb.storages import Storage
 
 from store import journal
 from store.errors import StoreError, StoreTooNew, StoreUnavailable
+from store.folder import sync_folder
 from store.group_commit import GroupCommit, Pending
 from store.journal import Disk, DiskUncertain, FrameFile, Row, State
 
@@ -33,6 +35,8 @@ log = structlog.get_logger("store")
 Document = dict[str, Any]
 Tables = dict[str, dict[int, Document]]
 Key = Callable[[Document], Hashable]
+TRIAL_FILE = "on-trial"
+ON_TRIAL = "this version of Printroom is being tried: nothing is taken for a minute"
 FOLD_AT_BYTES = 16 * 1024 * 1024  # the journal is folded when it passes this and the last snapshot's size
 
 
@@ -58,6 +62,11 @@ class Index:
         return self._ids.get(key, set())
 
 
+def _copy_name(schema: int) -> str:
+    """The folder of the files from before the upgrade to a schema."""
+    return f"before-schema-{schema}"
+
+
 class JournalStorage(Storage):
     """Tables in memory over the journal."""
 
@@ -67,6 +76,7 @@ class JournalStorage(Storage):
         schema: int = 1,
         disk: Disk | None = None,
         upgrade: Callable[[int, Tables], None] | None = None,
+        on_trial: Callable[[], bool] = lambda: False,
     ) -> None:
         """Open the store in a folder, creating it when empty.
 
@@ -75,6 +85,8 @@ class JournalStorage(Storage):
             schema: version of the documents' shape that this program writes.
             disk: the operating system, or a test's unreliable one.
             upgrade: brings tables of an older schema (given) to this one, in place.
+            on_trial: whether this program may still be replaced by the one before. While it is, every change is
+                refused; what an upgrade wrote meanwhile the older program may throw away.
 
         Raises:
             StoreDamaged: the files do not lead to a complete state.
@@ -98,6 +110,8 @@ class JournalStorage(Storage):
         self._folding: threading.Thread | None = None
         self._fold_lock = threading.Lock()  # one fold at a time
         self.damage: list[str] = []
+        self._on_trial: Callable[[], bool] | None = on_trial
+        self._trial_file = folder / TRIAL_FILE
         self._open(upgrade)
 
     # -- opening and folding --------------------------------------------------------------------------------------
@@ -105,6 +119,10 @@ class JournalStorage(Storage):
     def _open(self, upgrade: Callable[[int, Tables], None] | None) -> None:
         state = journal.load(self._folder)
         found = int(state.header.get("schema", self.schema))
+        if found > self.schema and self._trial_file.exists() and self._has_copy(found):
+            self._go_back(found)
+            state = journal.load(self._folder)
+            found = int(state.header.get("schema", self.schema))
         if found > self.schema:
             raise StoreTooNew(
                 f"{self._folder} was written by a newer Printroom (schema {found}, this one knows {self.schema}): "
@@ -116,8 +134,9 @@ class JournalStorage(Storage):
         for note in state.damage:
             log.error("store.damaged", note=note)
         self.damage = state.damage
+        self._begin_trial()
         if found < self.schema and state.generation:
-            self._keep_copy(f"before-schema-{self.schema}")
+            self._keep_copy(_copy_name(self.schema))
             if upgrade is not None:
                 upgrade(found, self._tables)
             log.info("store.upgraded", schema=self.schema, before=found)
@@ -135,6 +154,43 @@ class JournalStorage(Storage):
             self._generation = state.generation + 1
             self._file = FrameFile(journal.file_of(self._folder, "journal", self._generation), self._disk)
             self._snapshot_bytes = self._write_snapshot(self._generation, self._header(), self._tables)
+
+    def _begin_trial(self) -> None:
+        """Say on the disk, before an upgrade, that nothing is accepted yet; or, before a change, that this is over."""
+        if self._on_trial is not None and self._on_trial():
+            self._trial_file.touch(mode=0o600)
+        else:
+            self._trial_file.unlink(missing_ok=True)
+            self._on_trial = None
+        sync_folder(self._folder)
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether changes are refused, because the program before this one may still take over again."""
+        return self._on_trial is not None and self._on_trial()
+
+    def _has_copy(self, schema: int) -> bool:
+        """Whether the files from before the upgrade to a schema are there, whole."""
+        return (self._folder / _copy_name(schema) / "whole").exists()
+
+    def _go_back(self, schema: int) -> None:
+        """A newer program upgraded this store and was given up before it took anything: its files go aside, those from
+        before come back. Cut off anywhere, it goes on at the next start, because the mark goes last."""
+        newer, copies = self._folder / f"from-schema-{schema}", self._folder / _copy_name(schema)
+        newer.mkdir(mode=0o700, exist_ok=True)
+        kept = {path.name for path in copies.iterdir()}
+        for kind in ("snapshot", "journal"):
+            for path in journal.generations(self._folder, kind).values():
+                if path.name not in kept:
+                    path.rename(newer / path.name)
+        for path in copies.iterdir():
+            if path.name != "whole":
+                shutil.copy2(path, self._folder / f"{path.name}.part")
+                (self._folder / f"{path.name}.part").rename(self._folder / path.name)
+        os.sync()
+        self._trial_file.unlink()
+        sync_folder(self._folder)
+        log.warning("store.went_back", schema=self.schema, newer=schema)
 
     def _take_over(self, state: State) -> None:
         self._next_ids = {str(name): int(number) for name, number in state.header.get("next_ids", {}).items()}
@@ -154,6 +210,8 @@ class JournalStorage(Storage):
         for kind in ("snapshot", "journal"):
             for path in journal.generations(self._folder, kind).values():
                 shutil.copy2(path, copies)
+        os.sync()
+        (copies / "whole").touch()
         self._disk.sync_folder(copies)
 
     def _header(self) -> dict[str, Any]:
@@ -259,6 +317,10 @@ class JournalStorage(Storage):
     def _commit(self, rows: list[Row]) -> Pending:
         if self.failed:
             raise StoreUnavailable(self.failed)
+        if self._on_trial is not None:
+            if self._on_trial():
+                raise StoreUnavailable(ON_TRIAL)
+            self._begin_trial()
         number = self._committed + 1
         frame = journal.encode_frame(rows, number, self._commits.durable)
         with self._memory:

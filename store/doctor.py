@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from store import journal
+from store import journal, upgrade
 from store.database import Tables
 from store.errors import StoreDamaged
 from store.folder import FolderLock
@@ -77,15 +77,34 @@ def repair(root: Path, now: datetime | None = None) -> tuple[Findings, Path | No
             "next_ids": next_ids,
         }
         generation = state.generation + 1
-        rows = ((name, i, document) for name, table in tables.items() for i, document in table.items())
-        journal.write_snapshot(journal.file_of(folder, "snapshot", generation), header, iter(rows), Disk())
-        for kind in ("snapshot", "journal"):
-            for number, path in journal.generations(folder, kind).items():
-                if number < generation:
-                    path.unlink()
+        _write_anew(folder, generation, header, tables, keep=generation)
         findings = _findings(state)
         findings.damage += [refusal] if refusal else []
         return findings, kept
+    finally:
+        lock.release()
+
+
+def step_back(root: Path, schema: int) -> None:
+    """Write the store in an older schema, so that an older program reads everything that this one accepted.
+
+    The files before stay beside it. Cut off, the store is as it was; done twice, it is done once.
+
+    Raises:
+        StoreLocked: a running Printroom has the folder.
+        StoreDamaged: it cannot be read; repair it first.
+        StoreError: there is no way back.
+    """
+    lock = FolderLock(root)
+    try:
+        folder = root / "store"
+        state = journal.load(folder)
+        found = int(state.header.get("schema", SCHEMA))
+        if found > schema:
+            tables, next_ids = _tables(state)
+            upgrade.step_back(found, schema, tables)
+            header = {"format": 1, "schema": schema, "number": state.number, "next_ids": next_ids}
+            _write_anew(folder, state.generation + 1, header, tables, keep=state.generation)
     finally:
         lock.release()
 
@@ -98,10 +117,20 @@ def export(root: Path) -> dict[str, dict[str, Any]]:
     """
     lock = FolderLock(root)
     try:
-        tables, _ = _tables(journal.load(root / "store"))
+        tables, _, _ = documents_of(root / "store")
         return {name: {str(i): document for i, document in sorted(table.items())} for name, table in tables.items()}
     finally:
         lock.release()
+
+
+def _write_anew(folder: Path, generation: int, header: dict[str, Any], tables: Tables, keep: int) -> None:
+    """A snapshot of its own generation; files of generations before `keep` go."""
+    rows = ((name, i, document) for name, table in tables.items() for i, document in table.items())
+    journal.write_snapshot(journal.file_of(folder, "snapshot", generation), header, iter(rows), Disk())
+    for kind in ("snapshot", "journal"):
+        for number, path in journal.generations(folder, kind).items():
+            if number < keep:
+                path.unlink()
 
 
 def _findings(state: State) -> Findings:
@@ -112,6 +141,16 @@ def _findings(state: State) -> Findings:
         notes=list(state.notes),
         damage=list(state.damage),
     )
+
+
+def documents_of(folder: Path) -> tuple[Tables, dict[str, int], int]:
+    """What a folder's snapshots and journals hold: documents by table, next ids, schema.
+
+    Raises:
+        StoreDamaged: they do not lead to a complete state.
+    """
+    state = journal.load(folder)
+    return *_tables(state), int(state.header.get("schema", SCHEMA))
 
 
 def _tables(state: State) -> tuple[Tables, dict[str, int]]:

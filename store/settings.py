@@ -50,6 +50,9 @@ class BoxSettings(Stored):
     setup: SetupStep = SetupStep.STUDIO
     sample: SampleStudio | None = None
     restored_from: str = ""  # the backup that this store came from, until somebody starts processing again
+    # the box image
+    update_url: str = Field("", max_length=500)  # where its publisher keeps updates
+    update_channel: str = Field("stable", pattern="^[a-z]{1,20}$")
     # the studio
     studio_name: str = Field("", max_length=100)
     units: Units = Units.INCHES

@@ -158,8 +158,13 @@ def _is_open(sheet: Document) -> bool:
 class Store:
     """The open store of a data folder. One process has it; all its threads may use it."""
 
-    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+    def __init__(self, root: Path, disk: Disk | None = None, on_trial: Callable[[], bool] = lambda: False) -> None:
         """Take the folder and open its store.
+
+        Args:
+            root: the data folder.
+            disk: the operating system's, or a test's unreliable one.
+            on_trial: whether this version may still be given up for the one before; see JournalStorage.
 
         Raises:
             StoreLocked, StoreDamaged, StoreTooNew: with what to do.
@@ -168,7 +173,7 @@ class Store:
         self._free_bytes, self._free_seen_at = 0, 0.0
         try:
             self.folder = DataFolder(root)
-            self._database = Database(self.folder.store, SCHEMA, disk, upgrade)
+            self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial)
             self.archive = Archive(self.folder.archive, disk)
             self.audit = Audit(self.folder.root / "audit")
         except BaseException:
@@ -272,6 +277,11 @@ class Store:
     def pause(self, is_paused: bool) -> None:
         """Pause all processing, or let it go on."""
         self.set(is_paused=is_paused, **({} if is_paused else {"restored_from": ""}))
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether nothing is taken yet, because the version before may still come back."""
+        return self._database.journal.is_on_trial
 
     @property
     def next_ids(self) -> dict[str, int]:

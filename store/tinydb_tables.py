@@ -114,8 +114,9 @@ class Database(TinyDB):
         schema: int = 1,
         disk: Disk | None = None,
         upgrade: Callable[[int, Tables], None] | None = None,
+        on_trial: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(folder, schema, disk, upgrade, storage=JournalStorage)
+        super().__init__(folder, schema, disk, upgrade, on_trial, storage=JournalStorage)
 
     @property
     def journal(self) -> JournalStorage:

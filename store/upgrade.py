@@ -1,7 +1,8 @@
 """Schema versions, and the ordered steps from each to the next.
 
 The store copies its files aside before the first step and writes the result as a new generation, so an upgrade that
-is cut off starts again from the files as they were. There is no way back but that copy: a newer schema is refused.
+is cut off starts again from the files as they were. A newer schema is refused;
+the way back is `step_back`, by the newer program, before an older one starts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from store.database import Document, Tables
+from store.errors import StoreError
 
 log = structlog.get_logger("store")
 
@@ -19,6 +21,26 @@ SCHEMA = 2  # what this program writes
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
 STEPS: dict[int, Callable[[Tables], None]] = {1: lambda tables: _second_schema(tables)}
+
+
+# The same ways back, from version N + 1 to N: so that a studio that does not like a new version loses nothing that came
+# in meanwhile. A step that cannot be taken back has none, and the panel says so before the update.
+BACK: dict[int, Callable[[Tables], None]] = {1: lambda tables: _first_schema(tables)}
+
+
+def step_back(found: int, to: int, tables: Tables) -> None:
+    """Bring tables to an older schema, in place.
+
+    Raises:
+        StoreError: one of the steps has no way back.
+    """
+    for version in range(found - 1, to - 1, -1):
+        if version not in BACK:
+            raise StoreError(
+                f"what schema {version + 1} keeps cannot be kept in schema {version}: there is no way back"
+            )
+        BACK[version](tables)
+        log.info("store.step_back", before=version + 1, after=version)
 
 
 def upgrade(
@@ -47,3 +69,12 @@ def _second_schema(tables: Tables) -> None:
                 sheet["copies_done"] = sheet["quantity"]
         if "border_colour" in sheet.get("plan", {}):
             sheet["plan"]["background"] = sheet["plan"].pop("border_colour")
+
+
+def _first_schema(tables: Tables) -> None:
+    """What the second schema added is left out; what it renamed has its old name."""
+    for sheet in tables.get("sheets", {}).values():
+        for name in ("prints", "copies_done"):
+            sheet.pop(name, None)
+        if "background" in sheet.get("plan", {}):
+            sheet["plan"]["border_colour"] = sheet["plan"].pop("background")

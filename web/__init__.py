@@ -20,6 +20,7 @@ from store.webhooks import Webhook
 if TYPE_CHECKING:
     from ipp.room import IppRoom
     from render.rehearse import Rehearser
+    from web.updates import Box
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Services:
     hot_folder_root: Path | None = None
     engine: dict[str, Any] = field(default_factory=dict)  # settings of the panel, as they are in force
     fixed: frozenset[str] = frozenset()  # of them, those that the panel cannot change
+    first_run_is_over: Callable[[], None] = lambda: None  # the console need not show the code any more
     restart: Callable[[], None] = lambda: None  # ends this process in good order; it comes back
     loops: Callable[[], dict[str, bool]] = dict  # by name, whether each of them runs
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -49,12 +51,17 @@ class Services:
     send_alert: Callable[[AlertSettings, str], None] | None = None
     is_stopping: Callable[[], bool] = lambda: False
     first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
-    version: str = "0.1.0"
+    version: str = "0"
+    architecture: str = ""  # of the box image, as Debian calls it
+    box: Box | None = None  # the machine, where this runs in the box image
+    is_safe: bool = False  # without drawing and printing
 
     def __post_init__(self) -> None:
         from web.sync.changes import Bell, Polls
         from web.sync.pairing import PairingCodes
+        from web.updates import Updates
 
+        self.updates = Updates(self.store, self.box, self.version) if self.box is not None else None
         self.sync_rates = Rates(self.sync_requests_per_s)
         self.polls = Polls(self.max_polls)
         self.bell = Bell(self.store, self.is_stopping)
@@ -79,6 +86,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         audit,
         auth,
         backups,
+        box,
         clients,
         downloads,
         errors,
@@ -113,7 +121,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
     )
     app.extensions["printroom"] = parts
     rooms = (
-        alerts, assets, audit, auth, backups, clients, sync, downloads, events, health, help_pages, history,
+        alerts, assets, audit, auth, backups, box, clients, sync, downloads, events, health, help_pages, history,
         hot_folders, layouts, people, printers, profiles, queues, records, render_jobs, settings, setup, tickets,
         webhooks,
     )  # fmt: skip

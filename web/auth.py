@@ -14,8 +14,8 @@ from flask import Blueprint, Flask, Request, Response, g, redirect, render_templ
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response as AnyResponse
 
-from store import queue_jobs
-from store.records import Person
+from store import password_reset, queue_jobs
+from store.records import Person, Role
 from web import downloads, health, roles, services
 from web.errors import Problem
 
@@ -31,7 +31,7 @@ _wrong_tries_lock = threading.Lock()
 # Checking a password takes some 50 MB for a moment; a crowd of guesses must not take a gigabyte.
 _one_at_a_time = threading.Semaphore(2)
 
-_OPEN = ("auth.login", "auth.first_run", "auth.release", "static", *downloads.OPEN, *health.OPEN)
+_OPEN = ("auth.login", "auth.first_run", "auth.release", "auth.reset_password", "static", *downloads.OPEN, *health.OPEN)
 
 
 def hash_password(password: str) -> str:
@@ -65,7 +65,7 @@ def install(app: Flask) -> None:
     def guard() -> AnyResponse | None:
         if request.endpoint is None or request.path.startswith("/sync/"):
             return None
-        _refuse_foreign_change()
+        refuse_foreign_change()
         if request.endpoint in _OPEN:
             return None
         person = services().store.people.find(session.get("person", 0))
@@ -81,18 +81,21 @@ def install(app: Flask) -> None:
             )
         return None
 
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        if request.path.startswith("/sync/"):
-            return response  # programs show no pages
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault(
-            "Content-Security-Policy",
-            "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; "
-            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-        )
-        return response
+    app.after_request(set_headers)
+
+
+def set_headers(response: Response) -> Response:
+    """What browsers must not do with our pages."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.path.startswith("/sync/"):
+        return response  # programs show no pages
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    )
+    return response
 
 
 def is_password(person: Person, password: str) -> bool:
@@ -104,7 +107,7 @@ def is_password(person: Person, password: str) -> bool:
         return False
 
 
-def _refuse_foreign_change() -> None:
+def refuse_foreign_change() -> None:
     """CSRF: browsers say where a request comes from; one that changes something must come from this panel."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
@@ -115,7 +118,7 @@ def _refuse_foreign_change() -> None:
         raise Problem(403, "foreign-form", "this change came from another site and was not made: use the panel itself")
 
 
-def _count_wrong(address: str, is_wrong: bool) -> None:
+def count_wrong(address: str, is_wrong: bool) -> None:
     """Keep count of wrong tries by address; refuse when there were too many."""
     with _wrong_tries_lock:
         recent = [t for t in _wrong_tries.get(address, []) if time.monotonic() - t < TRIES_WITHIN_S]
@@ -146,14 +149,14 @@ def login() -> str | AnyResponse | tuple[str, int]:
     if request.method == "GET":
         return render_template("login.html", name="", error="")
     address = request.remote_addr or "?"
-    _count_wrong(address, is_wrong=False)
+    count_wrong(address, is_wrong=False)
     name = request.form.get("name", "").strip()
     found = store.people.by("name", name)
-    _count_wrong(f"name {name}", is_wrong=False)  # many addresses guessing at one name are as bad as one at many
+    count_wrong(f"name {name}", is_wrong=False)  # many addresses guessing at one name are as bad as one at many
     if is_password(found[0] if found else _NOBODY, request.form.get("password", "")) and found:
         return _log_in(found[0])
-    _count_wrong(address, is_wrong=True)
-    _count_wrong(f"name {name}", is_wrong=True)
+    count_wrong(address, is_wrong=True)
+    count_wrong(f"name {name}", is_wrong=True)
     return render_template("login.html", name=name, error="Name or password is wrong. Try again."), 401
 
 
@@ -169,12 +172,12 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
     if request.method == "GET":
         return render_template("first_run.html", form={}, errors={})
     address = request.remote_addr or "?"
-    _count_wrong(address, is_wrong=False)
+    count_wrong(address, is_wrong=False)
     code = "".join(filter(str.isdigit, request.form.get("code", "")))
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
     errors = {}
     if not hmac.compare_digest(code, services().first_run_code):
-        _count_wrong(address, is_wrong=True)
+        count_wrong(address, is_wrong=True)
         errors["code"] = "This is not the code that the box shows. Look at its console or log."
     if not name:
         errors["name"] = "Choose a name to log in with."
@@ -186,7 +189,37 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
         if len(store.people):
             raise Problem(409, "conflict", "somebody else has just made the first administrator: log in instead")
         person = store.people.add(Person(name=name, password_hash=hash_password(password)))
+    services().first_run_is_over()
     return _log_in(person, "setup.index")
+
+
+@pages.route("/reset-password", methods=["GET", "POST"])
+def reset_password() -> str | AnyResponse | tuple[str, int]:
+    """With a code that only who stands before the box can have."""
+    store = services().store
+    administrators = [one for one in store.people.all() if one.role is Role.ADMINISTRATOR]
+    names = [(one.name, one.name) for one in administrators]
+    if request.method == "GET":
+        return render_template("reset_password.html", form={}, errors={}, names=names)
+    address = request.remote_addr or "?"
+    count_wrong(address, is_wrong=False)
+    code = "".join(filter(str.isdigit, request.form.get("code", "")))
+    password, errors = request.form.get("password", ""), {}
+    person = next((one for one in administrators if one.name == request.form.get("name")), None)
+    if not password_reset.is_good(store.folder.root, code, datetime.now(UTC)):
+        count_wrong(address, is_wrong=True)
+        errors["code"] = "This is not the code, or it is older than ten minutes. Ask the box for a new one."
+    if person is None:
+        errors["name"] = "Choose an administrator."
+    if len(password) < MIN_PASSWORD_LENGTH:
+        errors["password"] = f"Choose a password of at least {MIN_PASSWORD_LENGTH} characters."
+    if errors or person is None:
+        return render_template("reset_password.html", form=request.form, errors=errors, names=names), 422
+    stamp = person.session_stamp + 1
+    with store.transaction():
+        store.people.put(person.with_(password_hash=hash_password(password), session_stamp=stamp))
+    password_reset.use_up(store.folder.root)
+    return _log_in(person.with_(session_stamp=stamp))
 
 
 @pages.route("/release", methods=["GET", "POST"])
@@ -195,10 +228,10 @@ def release() -> str | tuple[str, int]:
     if request.method == "GET":
         return render_template("release.html", released=[], error="")
     address = request.remote_addr or "?"
-    _count_wrong(address, is_wrong=False)
+    count_wrong(address, is_wrong=False)
     released = queue_jobs.release_by_pin(services().store, request.form.get("pin", "").strip(), datetime.now(UTC))
     if not released:
-        _count_wrong(address, is_wrong=True)
+        count_wrong(address, is_wrong=True)
         return render_template("release.html", released=[], error="No job waits for this PIN. Try again."), 422
     return render_template("release.html", released=released, error="")
 

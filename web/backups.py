@@ -52,7 +52,9 @@ def check() -> str | tuple[str, int]:
         kept.flush()
         os.fsync(kept.fileno())
         try:
-            summary: Summary = backups.prepare(store, Path(kept.name), request.form.get("old_passphrase", ""))
+            summary: Summary = backups.prepare(
+                store.folder.root, store.next_ids, Path(kept.name), request.form.get("old_passphrase", "")
+            )
         except BackupRefused as error:
             return _page({"file": f"{str(error)[:1].upper()}{str(error)[1:]}."}), 422
     open_now = sum(len(store.tickets.by("state", state)) for state in ("waiting", "rendering", "rendered", "printing"))

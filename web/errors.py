@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from store.errors import ImpossibleMove, NotFound, StoreError, StoreUnavailable
+from web.updates import BoxRefused
 
 log = structlog.get_logger("web")
 
@@ -88,6 +89,9 @@ def install(app: Flask) -> None:
             return answer(Problem(503, "store-unavailable", str(error), hint="nothing was taken; try again later"))
         return answer(Problem(409, "conflict", str(error)))
 
+    def on_box(error: BoxRefused) -> tuple[Response | str, int, dict[str, str]]:
+        return answer(Problem(409, "box-refused", str(error)))
+
     def on_anything(error: Exception) -> tuple[Response | str, int, dict[str, str]]:
         log.exception("web.failed", path=request.path, error=repr(error))
         return answer(
@@ -97,4 +101,5 @@ def install(app: Flask) -> None:
     app.register_error_handler(Problem, on_problem)
     app.register_error_handler(HTTPException, on_http)
     app.register_error_handler(StoreError, on_store)
+    app.register_error_handler(BoxRefused, on_box)
     app.register_error_handler(Exception, on_anything)

@@ -82,11 +82,16 @@ def length(value_um: int) -> str:
     return f"{units.typed_length(value_um, studios)} {units.unit_of_lengths(studios)}"
 
 
-def install(app: Flask) -> None:
-    """Make these known to the templates."""
+def add(app: Flask) -> None:
+    """Make these known to the templates, of any application over them."""
     filters = (tone, ago, duration, local, size)
     app.jinja_env.filters.update({one.__name__: one for one in filters}, length_um=length, seen=forms.seen)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def install(app: Flask) -> None:
+    """Make these, and what every page shows, known to the panel's templates."""
+    add(app)
 
     @app.context_processor
     def common() -> dict[str, object]:
@@ -104,4 +109,6 @@ def install(app: Flask) -> None:
             "unit": units.unit_of_lengths(settings.units),
             "help_page": page_for(request.endpoint or ""),
             "under_settings": UNDER_SETTINGS,
+            "is_safe": services().is_safe,
+            "is_tried": services().store.is_on_trial,
         }

@@ -104,7 +104,8 @@ def facts() -> dict[str, dict[str, str]]:
             "Set by the network": _clock_source(),
         },
         "Machine": {
-            "Memory free": f"{memory.get('MemAvailable', 0) / 1e6:.1f} of {memory.get('MemTotal', 0) / 1e6:.1f} GB",
+            "Memory free": f"{_megabytes(memory, 'MemAvailable')} of {_megabytes(memory, 'MemTotal')} MB",
+            "Name on the network": f"{parts.room.local_name}.local" if parts.room.local_name else "none of its own",
             "Load": ", ".join(f"{one:.2f}" for one in os.getloadavg()) + f" on {os.cpu_count()} cores",
             "Running since": f"{parts.started_at.astimezone():%Y-%m-%d %H:%M} ({since.days} days)",
         },
@@ -127,6 +128,10 @@ def _memory() -> dict[str, int]:
     """/proc/meminfo, in kB."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     return {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _megabytes(memory: dict[str, int], name: str) -> str:
+    return f"{memory.get(name, 0) * 1024 / 1e6:,.0f}"
 
 
 def _clock_source() -> str:

@@ -27,6 +27,7 @@ MANUAL: dict[str, str] = {
     "people": "People, passwords and the audit log",
     "settings": "Settings of the box, and alerts",
     "backup": "Backup and restore",
+    "box": "The box: updates, restart, recovery",
     "trouble": "When something is wrong",
     "sync": "For programmers: the sync API",
 }
@@ -36,7 +37,7 @@ _PAGE_OF = {
     "layouts": "layouts", "assets": "profiles",
     "render_jobs": "render-jobs", "printers": "printers", "queues": "queues", "hot_folders": "hot-folders",
     "clients": "clients", "webhooks": "clients", "people": "people", "audit": "people", "settings": "settings",
-    "alerts": "settings", "backups": "backup", "health": "trouble", "setup": "start", "help": "start",
+    "alerts": "settings", "backups": "backup", "health": "trouble", "box": "box", "setup": "start", "help": "start",
     "downloads": "ticket", "auth": "people",
 }  # fmt: skip
 
@@ -53,7 +54,7 @@ def index() -> str:
 
 
 @pages.get("/<any(start, today, ticket, records, profiles, layouts, printers, queues, clients, people):name>")
-@pages.get("/<any(settings, backup, trouble):name>")
+@pages.get("/<any(settings, backup, box, trouble):name>")
 @pages.get("/<any('render-jobs'):name>")
 def manual(name: str) -> str:
     """One page of the manual."""

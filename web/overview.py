@@ -30,6 +30,7 @@ class Need:
 
     text: str  # a sentence
     ticket_id: int = 0  # where to do it; 0: not at a ticket
+    is_the_box: bool = False  # on the page The box
 
 
 def today() -> dict[str, Any]:
@@ -45,7 +46,7 @@ def today() -> dict[str, Any]:
     statuses = {status.id: status for status in store.printer_status.all()}
     known = rates(store.printers.all(), statuses, store.print_jobs.newest(200))
     left_s = estimates(wanted, known)
-    needs = [Need(f"{text}.") for text in store.troubles(services().min_free_bytes)] + _needs(tickets)
+    needs = [Need(f"{text}.") for text in store.troubles(services().min_free_bytes)] + _needs(tickets) + _given_up()
     return {
         "open_tickets": [{**summary(ticket), "left_s": _time_left(ticket, left_s)} for ticket in tickets],
         "ended_tickets": [summary(ticket) for ticket in ended[:RECENT]],
@@ -82,6 +83,16 @@ def _needs(tickets: list[Ticket]) -> list[Need]:
         what = f"{sheets} sheet{'s wait' if sheets != 1 else ' waits'}" if sheets else _name(some[0])
         counted.append((sheets, Need(f"{reason[:1].upper()}{reason[1:]}: {what}.", some[0].id)))
     return asked + [need for _, need in sorted(counted, key=lambda one: -one[0])]
+
+
+def _given_up() -> list[Need]:
+    """An update that did not work; nobody may have looked since the box went back by itself."""
+    parts = services()
+    failed = parts.updates.failed_version() if parts.updates else ""
+    if not failed:
+        return []
+    text = f"Version {failed} did not work, and the box went back to {parts.version} by itself: look for a newer one."
+    return [Need(text, is_the_box=True)]
 
 
 def _name(ticket: Ticket) -> str:

@@ -46,6 +46,7 @@ PARTS: dict[str, Rule] = {
     "setup": _SECRET,
     "health": _SECRET,
     "backups": _SECRET,
+    "box": _SECRET,
 }
 # Single pages that ask for something else than their part.
 PAGES: dict[str, Rule] = {

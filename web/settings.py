@@ -29,6 +29,7 @@ ROOMS = (
     ("people.index", "People", "Who may log in, and as what."),
     ("audit.index", "Audit log", "Who changed what, and when."),
     ("backups.index", "Backup and restore", "The whole set-up and history as one file."),
+    ("box.index", "The box", "Version and updates, the share, restart, safe mode, factory reset."),
     ("health.index", "Health and log", "Disk, memory, clock, versions; the log; a file for support."),
 )
 _TEXTS = ("studio_name", "time_zone", "units")

@@ -51,7 +51,7 @@ class Appliance:
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.log()
-        return "Printroom is running" in self.log()
+        return "Printroom is running" in self.log() or "Recovery code" in self.log()
 
     def log(self) -> str:
         return self.log_file.read_text()

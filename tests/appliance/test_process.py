@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.config import Settings
 from appliance.process import Process
-from store import backups
+from ipp.errors import PrinterError
+from store import backups, safe_mode
 from store.settings import BoxSettings
 from store.tables import Store
+from web.clients import new_client
 from web.units import use_time_zone
 
 PASSPHRASE = "long enough"
@@ -27,8 +31,8 @@ def _same_time_zone_after_it() -> Iterator[None]:
     use_time_zone(before)
 
 
-def started(data: Path) -> Process:
-    return Process(Settings.load(data=data, discovery=False, ipp_port=0, interfaces=("127.0.0.1",)))
+def started(data: Path, **settings: object) -> Process:
+    return Process(Settings.load(data=data, discovery=False, ipp_port=0, interfaces=("127.0.0.1",), **settings))
 
 
 def prepared(data: Path, **settings: object) -> None:
@@ -73,7 +77,7 @@ def test_a_restore_that_was_asked_for_is_in_place_after_the_start(tmp_path: Path
     file = tmp_path / "b.zip"
     file.write_bytes(b"".join(backups.backup(store, PASSPHRASE, "0.1.0", datetime.now(UTC), with_pictures=False)))
     store.set(studio_name="Now")
-    backups.prepare(store, file, PASSPHRASE)
+    backups.prepare(store.folder.root, store.next_ids, file, PASSPHRASE)
     backups.go(data, datetime.now(UTC))
     store.close()
     process = started(data)
@@ -92,3 +96,54 @@ def test_starting_anew_ends_the_worker_in_good_order(tmp_path: Path) -> None:
         process.stop()
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+def test_a_version_that_is_tried_is_healthy_and_takes_nothing_until_it_has_shown_it(tmp_path: Path) -> None:
+    data, box = tmp_path / "data", tmp_path / "box"
+    prepared(data, auto_start=False)
+    store = Store(data)
+    _, token = new_client(store, "Front desk")
+    store.close()
+    box.mkdir()
+    (box / "on-trial").touch()
+    process = started(data, box=box)
+    try:
+        http = process.app().test_client()  # type: ignore[attr-defined]
+        record = {"kind": "session", "number": "S-1", "revision": 1, "status": "New"}
+
+        def push() -> Any:
+            headers = {"Authorization": f"Bearer {token}"}
+            return http.post("/sync/v1/statuses", json={"records": [record]}, headers=headers)
+
+        time.sleep(3)  # every loop has had its turn
+        health = http.get("/health/alive")
+        refused = push()
+        assert health.status_code == 200 and health.get_json()["healthy"]
+        assert refused.status_code == 503 and "is being tried" in refused.get_json()["error"]["message"]
+        (box / "on-trial").unlink()
+        assert push().status_code == 200 and not (data / "store" / "on-trial").exists()
+        assert all(process.services.loops().values())
+    finally:
+        process.stop()
+
+
+def test_safe_mode_takes_records_and_neither_draws_nor_prints(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    safe_mode.switch(tmp_path, on=True)
+    process = started(tmp_path)
+    try:
+        loops = process.services.loops()
+        assert "render" not in loops and "printing" not in loops and all(loops.values()) and process.services.is_safe
+        with pytest.raises(PrinterError, match="safe mode"):
+            process.room.describe("ipp://127.0.0.1:9/ipp/print")
+        process.store.set(studio_name="Still here")
+    finally:
+        process.stop()
+
+
+def test_pictures_on_the_box_s_share_are_known_as_computers_know_them(tmp_path: Path) -> None:
+    settings = Settings.load(data=tmp_path, share=tmp_path / "share", local_name="printroom")
+    wanted = (tmp_path / "share" / "images", "wedding/0001.jpg")
+    for path in (r"\\printroom\images\wedding\0001.jpg", r"\\printroom.local\images\wedding\0001.jpg"):
+        assert wanted in list(settings.image_folders.candidates(path)), path
+    assert tmp_path / "share" / "hot" in settings.shared_folders

@@ -10,12 +10,15 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from store import password_reset
 from tests.appliance.conftest import Appliance, Studio
-from tests.lab import REPOSITORY, free_port
+from tests.image.site import Panel
+from tests.lab import REPOSITORY, free_port, until
 
 pytestmark = pytest.mark.networked
 
@@ -42,6 +45,10 @@ def test_it_tells_the_panel_and_the_first_run_code_and_sigterm_ends_it_cleanly(
     assert code
     with urllib.request.urlopen(f"{box.url}/") as page:
         assert "first-run" in page.url and b"first-run code" in page.read()
+    console = tmp_path / "data" / "console"
+    assert f"First-run code: {code[1]}" in console.read_text()
+    Panel(box.url).post("/first-run", code=code[1], name="kim", password="a long enough one")
+    assert "First-run code" not in console.read_text() and box.url in console.read_text()
     assert box.stop() == 0
     assert "event=process.stopped" in box.log() and "Traceback" not in box.log()
 
@@ -136,3 +143,45 @@ def test_the_store_is_checked_exported_and_mended_from_the_command_line(tmp_path
     assert mended.returncode == 0 and "store-before-repair-" in mended.stdout
     assert run("store", "check", *data).returncode == 0
     assert run("store", "check", "--data", str(tmp_path / "nothing")).returncode == 2
+
+
+def test_a_box_whose_store_is_damaged_serves_its_recovery_page_and_goes_on_after_a_repair(
+    tmp_path: Path, appliance: StartAppliance
+) -> None:
+    data, machine = tmp_path / "data", tmp_path / "box"
+    Studio(data, {})
+    (machine / "panel").mkdir(parents=True)
+    for snapshot in (data / "store").glob("snapshot-*"):
+        content = bytearray(snapshot.read_bytes())
+        content[len(content) // 2] ^= 255
+        snapshot.write_bytes(content)
+    box = appliance(data, PRINTROOM_BOX=str(machine))
+    told = (machine / "panel" / "console").read_text()
+    code = re.search(r"Recovery code: (\d{8})", told)
+    assert code and "CANNOT OPEN ITS DATA" in told
+    panel = Panel(box.url)
+    assert "cannot open its data" in panel.get("/")
+    panel.post("/enter", code=code[1])
+    panel.post("/repair")
+    panel.post("/restart")
+    until(lambda: "Printroom is running" in box.log(), "it goes on")
+    assert "Log in" in Panel(box.url).get("/")
+
+
+def test_a_checkout_whose_store_is_damaged_ends_with_a_sentence(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    Studio(data, {})
+    for snapshot in (data / "store").glob("snapshot-*"):
+        snapshot.write_bytes(b"nothing of a store")
+    ended = run("run", "--data", str(data), "--http", str(free_port()))
+    assert ended.returncode != 0 and "store repair" in ended.stderr
+
+
+def test_safe_mode_and_a_new_password_from_the_command_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert run("reset-password", "--data", str(data)).returncode == 2
+    assert "on from the next start" in run("safe-mode", "on", "--data", str(data)).stdout
+    assert (data / "safe-mode").exists()
+    assert run("safe-mode", "off", "--data", str(data)).returncode == 0 and not (data / "safe-mode").exists()
+    code = re.search(r"Code: (\d{8})", run("reset-password", "--data", str(data)).stdout)
+    assert code and password_reset.is_good(data, code[1], datetime.now(UTC))

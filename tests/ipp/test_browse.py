@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ipp.browse import Found, keep_found
 from ipp.room import IppRoom
 from store.records import Printer, PrinterState
 from store.tables import Store
@@ -40,3 +41,12 @@ def test_printers_are_found_described_and_followed(
         assert [p.name for p in store.printers.all()].count("Find me") == 1
     finally:
         room.stop()
+
+
+def test_a_printer_that_has_not_answered_yet_is_known_by_its_address(store: Store) -> None:
+    typed = store.printers.add(Printer(name="By the window", uri="ipps://192.0.2.7:631/ipp/print", added_by_hand=True))
+    keep_found(store, Found(name="DS-RX1", uuid="u-1", uri="ipp://192.0.2.7:631/ipp/print"))
+    assert store.printers.all() == [typed.with_(uuid="u-1")]
+    # From then on it is known by its UUID, and what comes to that address later is another printer.
+    keep_found(store, Found(name="Another", uuid="u-2", uri="ipp://192.0.2.7:631/ipp/print"))
+    assert [printer.uuid for printer in store.printers.all()] == ["u-1", "u-2"]

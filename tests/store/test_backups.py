@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def made(store: Store, target: Path, with_pictures: bool = False) -> Path:
 def restored(store: Store, file: Path, other: Path) -> Store:
     """The backup in the place of another box's store."""
     empty = Store(other)
-    backups.prepare(empty, file, PASSPHRASE)
+    backups.prepare(empty.folder.root, empty.next_ids, file, PASSPHRASE)
     backups.go(other, NOW)
     empty.close()
     backups.finish(other)
@@ -88,7 +89,7 @@ def test_desktops_hear_of_what_comes_after_a_restore(tmp_path: Path) -> None:
     fields = {"record_id": 1, "ticket_id": 1, "number": "S", "status": "b", "previous_status": "a", "at": NOW}
     change = Change.model_validate({**fields, "kind": RecordKind.SESSION, "outcome": Outcome.DONE})
     heard = store.changes.add(change).id
-    backups.prepare(store, file, PASSPHRASE)
+    backups.prepare(store.folder.root, store.next_ids, file, PASSPHRASE)
     backups.go(store.folder.root, NOW)
     root = store.folder.root
     store.close()
@@ -136,7 +137,7 @@ def test_what_is_no_good_backup_is_refused_and_changes_nothing(
     spoil(file)
     before = store.version
     with pytest.raises(BackupRefused, match=words):
-        backups.prepare(store, file, PASSPHRASE)
+        backups.prepare(store.folder.root, store.next_ids, file, PASSPHRASE)
     assert store.version == before and not (store.folder.root / backups.PREPARED).exists()
     with pytest.raises(BackupRefused, match="no backup is ready"):
         backups.go(store.folder.root, NOW)
@@ -145,7 +146,7 @@ def test_what_is_no_good_backup_is_refused_and_changes_nothing(
 def test_without_the_right_passphrase_nothing_is_restored(store: Store, tmp_path: Path) -> None:
     file = made(store, tmp_path / "b.zip")
     with pytest.raises(BackupRefused, match="passphrase is not the one"):
-        backups.prepare(store, file, "another passphrase")
+        backups.prepare(store.folder.root, store.next_ids, file, "another passphrase")
 
 
 def test_a_document_that_this_version_cannot_read_is_found_before_anything_is_replaced(
@@ -165,7 +166,7 @@ def test_a_document_that_this_version_cannot_read_is_found_before_anything_is_re
             archive.writestr(name, data)
     file.write_bytes(buffer.getvalue())
     with pytest.raises(BackupRefused, match="not a whole backup"):
-        backups.prepare(store, file, PASSPHRASE)
+        backups.prepare(store.folder.root, store.next_ids, file, PASSPHRASE)
 
 
 def test_cut_off_at_any_step_a_restore_goes_on_at_the_next_start(
@@ -178,7 +179,7 @@ def test_cut_off_at_any_step_a_restore_goes_on_at_the_next_start(
         root = tmp_path / f"box-{last}"
         box = Store(root)
         box.set(studio_name="Before")
-        backups.prepare(box, file, PASSPHRASE)
+        backups.prepare(box.folder.root, box.next_ids, file, PASSPHRASE)
         backups.go(root, NOW)
         box.close()
         calls = iter(range(1, 100))
@@ -205,3 +206,10 @@ def test_cut_off_at_any_step_a_restore_goes_on_at_the_next_start(
             break
         cut_off += 1
     assert cut_off >= 8
+
+
+def test_the_newest_copies_from_before_updates_stay(store: Store) -> None:
+    for hour, version in enumerate(("0.9.0", "0.10.0", "0.11.0")):
+        backups.keep_before_update(store, version, NOW + timedelta(hours=hour))
+    kept = backups.copies_before_updates(store.folder.root)
+    assert [name.removeprefix(backups.BEFORE_UPDATE).partition("-")[0] for name in kept] == ["0.11.0", "0.10.0"]

@@ -65,6 +65,7 @@ SCREENS: dict[str, str] = {
     "settings": "/settings/",
     "box-settings": "/settings/box",
     "backup": "/backup/",
+    "box": "/box/",
     "health": "/health/",
     "log": "/health/log",
     "setup-studio": "/setup/studio",
@@ -80,7 +81,7 @@ SCREENS: dict[str, str] = {
         f"help-{page}": f"/help/{page}"
         for page in (
             "start", "today", "ticket", "records", "profiles", "layouts", "render-jobs", "printers", "queues",
-            "hot-folders", "clients", "people", "settings", "backup", "trouble", "sync",
+            "hot-folders", "clients", "people", "settings", "backup", "box", "trouble", "sync",
         )
     },
     "release": "/release",

@@ -587,9 +587,6 @@ def test_what_is_in_use_is_not_removed_and_its_users_are_named(panel: FlaskClien
 def test_a_ticket_goes_before_all_others(panel: FlaskClient, store: Store) -> None:
     pool = store.printer_pools.add(PrinterPool(name="Lab"))
     store.printers.add(Printer(name="DS620", uri="ipp://127.0.0.1:1/", pool_id=pool.id))
-    store.printer_status.put(
-        PrinterStatus(id=1, state=PrinterState.IDLE, since=NOW, document_formats=("image/jpeg",), max_copies=9)
-    )
     first = drawn_ticket(store, pool, [1, 1, 1])
     second = store.tickets.add(first.with_(id=0))
     store.instructions.add(store.instructions.get(1).with_(id=second.id))
@@ -597,6 +594,10 @@ def test_a_ticket_goes_before_all_others(panel: FlaskClient, store: Store) -> No
         store.sheets.add(sheet.with_(id=0, ticket_id=second.id))
     assert panel.post("/tickets/2/priority", data={"priority": "first"}).status_code == 302
     assert "before all others" in panel.get("/").data.decode()
+    # Only now is there a printer for them: the room of this panel hands out sheets, too.
+    store.printer_status.put(
+        PrinterStatus(id=1, state=PrinterState.IDLE, since=NOW, document_formats=("image/jpeg",), max_copies=9)
+    )
     Dispatch(store, timedelta(hours=4)).assign(NOW)
     assert {job.ticket_id for job in store.print_jobs.all()} == {2}
     assert panel.post("/tickets/2/priority", data={"priority": "at once"}).status_code == 422

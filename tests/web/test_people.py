@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from store import password_reset
 from store.audit import Audit
-from store.records import Role
+from store.records import Person, Role
 from store.tables import Store
-from tests.web.conftest import PASSWORD
+from tests.web.conftest import PASSWORD, PASSWORD_HASH
 from web import audit, roles
 from web.auth import TRIES
 
@@ -112,3 +115,19 @@ def test_a_log_that_was_cut_off_is_read_as_far_as_it_goes(store: Store, panel: F
     (path,) = (store.folder.root / "audit").glob("*.jsonl")
     path.write_text(path.read_text() + '{"at": "2026-11')
     assert [entry.what for entry in Audit(path.parent).newest(10)] == ["logged in"]
+
+
+def test_who_stands_before_the_box_sets_a_new_password(anybody: FlaskClient, panel: FlaskClient, store: Store) -> None:
+    code = password_reset.make(store.folder.root, datetime.now(UTC))
+    store.people.add(Person(name="sam", password_hash=PASSWORD_HASH, role=Role.OPERATOR))
+    page = anybody.get("/reset-password").data.decode()
+    assert "kim" in page and "sam" not in page  # operators ask an administrator
+    wrong = {"code": "00000000", "name": "kim", "password": "short"}
+    answer = anybody.post("/reset-password", data=wrong)
+    assert answer.status_code == 422 and "This is not the code" in answer.data.decode()
+    typed = {"code": f"{code[:4]} {code[4:]}", "name": "kim", "password": "a new password"}
+    assert anybody.post("/reset-password", data=typed).status_code == 302 and anybody.get("/").status_code == 200
+    assert panel.get("/").status_code == 302  # sessions under the old password have ended
+    anybody.post("/logout")
+    assert anybody.post("/reset-password", data=typed).status_code == 422  # once
+    assert anybody.post("/login", data={"name": "kim", "password": "a new password"}).status_code == 302
