@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import random
 import shutil
@@ -21,92 +22,82 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from appliance.desktop_client import DesktopClient, SyncError
+from appliance.desktop_client import SyncError
 from ipp.client import Connection, JobRequest
 from ipp.errors import PrinterError
 from render.samples import sample_photo
 from store.sizes import parse_size
-from tests.image.__main__ import NAME, PASSWORD, Panel, set_up, unpacked
-from tests.image.vm import Vm
-from tests.image.volatile_disk import VolatileDisk
-from tests.lab import VirtualPrinterProcess
+from tests.image.site import Site
 
 WRITERS = 3
+FIRST_BOOT_CUTS_S = (20, 28, 38)
 
 
 class Trial:
     """One box over many cuts."""
 
-    def __init__(self, image: Path, folder: Path, seed: int) -> None:
-        self._folder, self._disk, self._random = folder, folder / "disk.raw", random.Random(seed)
-        self._printer = VirtualPrinterProcess(folder, "Lab One")
-        self._pushed: dict[str, int] = {}  # acknowledged: number → revision
+    def __init__(self, site: Site, seed: int) -> None:
+        self._site, self._random = site, random.Random(seed)
+        self._pushed: list[str] = []  # acknowledged, by number
         self._jobs: list[str] = []  # acknowledged print jobs, by name
-        self._photo = folder / "photo.jpg"
+        self._photo = site.folder / "photo.jpg"
         self._photo.write_bytes(sample_photo(1, 300, 200))
-        self._token = ""
         self._lost_sectors = 0
-        unpacked(image, self._disk)
 
     def run(self, cuts: int) -> dict[str, Any]:
         """Cut so often, and look each time; then wait until everything is out."""
-        boots: list[float] = []
+        for cut, after_s in enumerate(FIRST_BOOT_CUTS_S):
+            # It grows the disk and makes identities and keys: it may be cut off anywhere, and begins again.
+            self._site.start(is_healthy=False)
+            time.sleep(after_s)
+            self._cut(cut)
+            print(f"first boot cut off after {after_s} s", flush=True)
+        boots = [self._site.start()]
+        self._site.set_up()
+        checked = 0
         missing: list[str] = []
-        for cut in range(cuts + 1):
-            disk = VolatileDisk(self._disk, self._folder / "nbd")
-            box = Vm(self._disk, self._folder, f"nbd:unix:{self._folder / 'nbd'}")
-            try:
-                boots.append(round(box.wait_until_healthy(), 1))
-                if not self._token:
-                    box.wait(lambda box=box: "First-run code" in box.console(), "the first-run code")
-                    self._token = set_up(box, self._printer)
-                missing += self._missing(box)
-                print(f"boot {cut}: {boots[-1]} s, {len(self._pushed)} pushes and {len(self._jobs)} print jobs "
-                      f"acknowledged, {len(missing)} missing", flush=True)  # fmt: skip
-                if cut == cuts:
-                    return self._figures(box, boots, missing)
-                self._work_until_the_cut(box, disk, cut)
-            finally:
-                disk.cut(cut)
-                self._lost_sectors += disk.counts["lost"]
-                box.pull_the_plug()
-        raise AssertionError
+        for cut in range(cuts):
+            self._work_until_the_cut(cut)
+            boots.append(self._site.start())
+            missing += self._missing(self._pushed[checked:])
+            checked = len(self._pushed)
+            print(f"cut {cut + 1}: back after {boots[-1]} s; {checked} pushes and {len(self._jobs)} print jobs "
+                  f"acknowledged, {len(missing)} missing", flush=True)  # fmt: skip
+        missing = sorted({*missing, *self._missing(self._pushed)})  # what was there once is there still
+        return self._figures(boots, missing)
 
-    def stop(self) -> None:
-        self._printer.stop()
+    def _cut(self, seed: int) -> None:
+        self._site.pull_the_plug(seed)
+        self._lost_sectors += self._site.disk.counts["lost"]
 
-    def _work_until_the_cut(self, box: Vm, disk: VolatileDisk, cut: int) -> None:
+    def _work_until_the_cut(self, cut: int) -> None:
         ending = threading.Event()
-        work = [threading.Thread(target=self._push, args=(box, cut, one, ending)) for one in range(WRITERS)]
-        work.append(threading.Thread(target=self._print, args=(box, cut, ending)))
+        work = [threading.Thread(target=self._push, args=(cut, one, ending)) for one in range(WRITERS)]
+        work.append(threading.Thread(target=self._print, args=(cut, ending)))
         for thread in work:
             thread.start()
         time.sleep(self._random.uniform(5, 12))
         if cut % 2:
-            disk.cut_at_the_next_flush(cut)
-            disk.was_cut.wait(20)
-        disk.cut(cut)
+            self._site.disk.cut_at_the_next_flush(cut)
+            self._site.disk.was_cut.wait(20)
         ending.set()
-        box.pull_the_plug()
+        self._cut(cut)
         for thread in work:
             thread.join(120)
 
-    def _push(self, box: Vm, cut: int, writer: int, ending: threading.Event) -> None:
-        desktop = DesktopClient(box.url, self._token, patience_s=0)
+    def _push(self, cut: int, writer: int, ending: threading.Event) -> None:
         count = 0
         while not ending.is_set():
             number, count = f"S-{cut}-{writer}-{count}", count + 1
-            record = {"kind": "session", "number": number, "revision": 1, "status": "New"}
             try:
-                (answer,) = desktop.push(record)
-            except (OSError, SyncError):
+                self._site.push(number)
+            except (OSError, SyncError, http.client.HTTPException):
                 return
-            if answer["answer"] == "accepted":
-                self._pushed[number] = 1
+            self._pushed.append(number)
 
-    def _print(self, box: Vm, cut: int, ending: threading.Event) -> None:
+    def _print(self, cut: int, ending: threading.Event) -> None:
         async def one(name: str) -> None:
-            async with Connection(f"ipp://127.0.0.1:{box.ipp_port}/ipp/print/lab") as client:
+            async with Connection(f"ipp://127.0.0.1:{self._site.box.ports.ipp}/ipp/print/lab") as client:
                 description = await client.describe()
                 request = JobRequest(name, 1, parse_size("4x6"), 300, has_bleed=False)
                 created = await client.create_job(request, description.attributes)
@@ -122,20 +113,19 @@ class Trial:
             self._jobs.append(name)
             time.sleep(1.5)
 
-    def _missing(self, box: Vm) -> list[str]:
-        desktop = DesktopClient(box.url, self._token)
+    def _missing(self, pushed: list[str]) -> list[str]:
+        desktop = self._site.desktop
         gone = []
-        for number in self._pushed:
+        for number in pushed:
             try:
                 desktop.record("session", number)
             except (SyncError, urllib.error.HTTPError):
                 gone.append(number)
         return gone
 
-    def _figures(self, box: Vm, boots: list[float], missing: list[str]) -> dict[str, Any]:
+    def _figures(self, boots: list[float], missing: list[str]) -> dict[str, Any]:
         """Wait until the box has nothing left to do but what it asks people."""
-        panel = Panel(box.url)
-        panel.post("/login", name=NAME, password=PASSWORD)
+        panel = self._site.panel()
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             page = panel.get("/queues/1")
@@ -143,9 +133,10 @@ class Trial:
             if done + asked >= len(self._jobs):
                 break
             time.sleep(3)
-        printed = Counter(str(page["job_name"]) for page in self._printer.printed())
+        printed = Counter(str(page["job_name"]) for page in self._site.printer.printed())
         return {
             "cuts": len(boots) - 1,
+            "first_boot_cuts": len(FIRST_BOOT_CUTS_S),
             "pushes_acknowledged": len(self._pushed),
             "print_jobs_acknowledged": len(self._jobs),
             "pushes_missing": len(missing),
@@ -164,11 +155,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="lab-power-"))
-    trial = Trial(options.image, folder, options.seed)
+    site = Site(options.image, folder)
     try:
-        figures = trial.run(options.cuts)
+        figures = Trial(site, options.seed).run(options.cuts)
     finally:
-        trial.stop()
+        site.stop()
         shutil.rmtree(folder, ignore_errors=True)
     goals = {
         "no_acknowledged_push_is_missing": figures["pushes_missing"] == 0,
