@@ -1,7 +1,7 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: trial-power image image-test help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: trial-power image image-test image-twice oci help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
 
@@ -51,8 +51,14 @@ bench-ipp: setup        ## jobs accepted a second by the front end beside cupsd 
 image: setup            ## the box image, into build/image: Debian packages and Python wheels from the registries
 	PYTHON=$(abspath $(PY)) image/build build/image $(VERSION)
 
-image-test: image       ## it boots in QEMU, sets itself up, prints, and keeps everything over a second boot
-	$(PY) -m tests.image build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst
+oci: setup              ## the same tree as an OCI image for a NAS, into build/image
+	PYTHON=$(abspath $(PY)) image/oci build/image $(VERSION)
+
+image-twice: setup      ## builds this commit twice and compares, byte for byte
+	PYTHON=$(abspath $(PY)) image/twice build/twice
+
+image-test: image       ## it boots in QEMU, prints, is updated, cut off, damaged and mended: PARTS, ARCH
+	$(PY) -m tests.image build/image $(or $(VERSION),0.1.0) $(if $(PARTS),--parts $(PARTS)) $(if $(ARCH),--architecture $(ARCH))
 
 trial-power: setup      ## the image's power is cut while desktops push and computers print: CUTS, SEED
 	$(PY) -m tests.image.powercuts build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst --cuts $(or $(CUTS),20) --seed $(or $(SEED),0)
