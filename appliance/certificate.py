@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,15 +18,16 @@ from cryptography.x509.oid import NameOID
 YEARS = 20  # nobody renews it; who talks to the box remembers its fingerprint
 
 
-def tls_context(folder: Path) -> ssl.SSLContext:
+def tls_context(folder: Path, local_names: Sequence[str] = ()) -> ssl.SSLContext:
     """A server's context with the box's certificate.
 
     Args:
         folder: where key.pem and certificate.pem lie, or are made.
+        local_names: below .local, each of which a new certificate is to be good for.
     """
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     if not (key.is_file() and certificate.is_file()):
-        _make(key, certificate)
+        _make(key, certificate, local_names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
@@ -38,12 +40,13 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
-def _make(key_file: Path, certificate_file: Path) -> None:
+def _make(key_file: Path, certificate_file: Path, local_names: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     host = socket.gethostname()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Printroom {host}"[:64])])
     now = datetime.now(UTC)
-    names = [x509.DNSName(one) for one in dict.fromkeys((host, f"{host}.local", "printroom.local", "localhost"))]
+    local = (f"{one}.local" for one in (host, *local_names))
+    names = [x509.DNSName(one) for one in dict.fromkeys((host, *local, "localhost"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

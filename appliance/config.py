@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -22,12 +23,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ipp.box_names import box_names
 from render.sources import ImageFolders, PathMapping
 from store.housekeeping import Retention
 from store.settings import BoxSettings
 
 FILE_NAME = "printroom.toml"
 SHARED_IMAGES = "images"
+MOST_BOXES = 9  # of one studio, for which names are made ready
 # Settings that people may change in the panel too (store/settings), where nothing else says them.
 PANEL = (
     "max_memory_mb", "workers", "archive_after_days", "keep_archive_days", "keep_records_days", "image_roots",
@@ -176,8 +179,14 @@ class Settings(BaseSettings):
         return ImageFolders((*self.image_roots, images), (*mappings, *self._share_mappings(images)))
 
     def _share_mappings(self, images: Path) -> Iterator[PathMapping]:
-        names = dict.fromkeys((self.local_name, f"{self.local_name}.local", socket.gethostname()))
-        yield from (PathMapping(rf"\\{name}\{SHARED_IMAGES}", images) for name in names if name)
+        local = (name for one in self.local_names for name in (one, f"{one}.local"))
+        for name in dict.fromkeys((*local, socket.gethostname())):
+            yield PathMapping(rf"\\{name}\{SHARED_IMAGES}", images)
+
+    @property
+    def local_names(self) -> tuple[str, ...]:
+        """What the box may be called below .local: which of them is seen when it meets others, after its start."""
+        return tuple(islice(box_names(self.local_name), MOST_BOXES)) if self.local_name else ()
 
     @property
     def shared_folders(self) -> tuple[Path, ...]:

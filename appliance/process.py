@@ -89,7 +89,7 @@ class Process:
             target=sample_printers.run, args=(self._stopping,), name="sample printers", daemon=True
         )
         self._converters = Workers(1, settings.render_limit_s)
-        self.tls = tls_context(self.store.folder.root / "tls")
+        self.tls = tls_context(self.store.folder.root / "tls", settings.local_names)
         box_fingerprint = fingerprint(self.store.folder.root / "tls")
         front_end = FrontEndSettings(
             host=settings.http_host,

@@ -35,10 +35,10 @@ def recovery(settings: Settings, error: Exception) -> RecoveryMode:
     assert settings.box is not None  # noqa: S101  (a checkout ends with a sentence instead)
     keys = settings.data / "tls"
     try:
-        tls = tls_context(keys)
+        tls = tls_context(keys, settings.local_names)
     except OSError:  # the data cannot be written: a certificate that lives as long as this page
         keys = settings.box / "panel" / "tls"
-        tls = tls_context(keys)
+        tls = tls_context(keys, settings.local_names)
     page = Recovery(
         reason=str(error),
         root=Path(settings.data),

@@ -25,6 +25,7 @@ from zeroconf import (  # type: ignore[attr-defined]  # AddressResolverIPv4 is p
 )
 from zeroconf.asyncio import AsyncZeroconf
 
+from ipp.box_names import box_names
 from ipp.queue_attributes import DPI, FORMATS
 from store.queues import PrintQueue, QueueAccess
 from store.tables import Store
@@ -164,12 +165,11 @@ class Advertiser:
             if not others or min(where, key=_as_number) < min(others, key=_as_number):
                 return
             log.warning("announce.local_name_lost", name=self.name_taken, to=sorted(others))
-        number, self.name_taken = 1, ""
-        while not self.name_taken:
-            name = self._local_name if number == 1 else f"{self._local_name}-{number}"
+        self.name_taken = ""
+        for name in box_names(self._local_name):
             if not await self._who_has(network, name, where, PROBE_MS):
                 self.name_taken = name
-            number += 1
+                break
         log.info("announce.local_name", name=f"{self.name_taken}.local")
 
     async def _who_has(self, network: AsyncZeroconf, name: str, where: Sequence[str], ask_ms: int) -> set[str]:

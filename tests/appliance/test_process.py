@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -144,6 +145,6 @@ def test_safe_mode_takes_records_and_neither_draws_nor_prints(tmp_path: Path) ->
 def test_pictures_on_the_box_s_share_are_known_as_computers_know_them(tmp_path: Path) -> None:
     settings = Settings.load(data=tmp_path, share=tmp_path / "share", local_name="printroom")
     wanted = (tmp_path / "share" / "images", "wedding/0001.jpg")
-    for path in (r"\\printroom\images\wedding\0001.jpg", r"\\printroom.local\images\wedding\0001.jpg"):
-        assert wanted in list(settings.image_folders.candidates(path)), path
+    for host in ("printroom", "printroom.local", "printroom-2", "PRINTROOM-2.local", socket.gethostname()):
+        assert wanted in list(settings.image_folders.candidates(rf"\\{host}\images\wedding\0001.jpg")), host
     assert tmp_path / "share" / "hot" in settings.shared_folders
