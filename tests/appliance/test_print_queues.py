@@ -23,6 +23,7 @@ from ipp.access import Access
 from ipp.attributes import Operation, Status, attribute
 from ipp.client import Connection, JobRequest
 from ipp.codec import Group, GroupTag, Message, Range
+from ipp.front_end import FIRST_BYTE_LIMIT_S
 from render.samples import sample_photo
 from store.profiles import RenderProfile
 from store.queue_setup import offer
@@ -454,7 +455,7 @@ def test_a_client_that_says_nothing_holds_nobody_up(
         link.sendall(room.http(room.request(Operation.PRINT_JOB) + b"\xff\xd8\xff", length=10_000_000))
     began = time.monotonic()
     assert room.ask(room.request(Operation.PRINT_JOB) + photo()).code == Status.OK
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < FIRST_BYTE_LIMIT_S  # the soonest that any of them is shut out
     room.wait_for_pages(1)
     for link in idle:
         link.close()
@@ -468,8 +469,14 @@ def test_too_many_connections_of_one_computer_are_refused(room: PrintRoom) -> No
         assert one_more.recv(1) == b""
     for link in links:
         link.close()
-    time.sleep(1)
-    assert room.ask(room.request(Operation.GET_PRINTER_ATTRIBUTES)).code == Status.OK
+
+    def is_answered() -> bool:
+        try:
+            return room.ask(room.request(Operation.GET_PRINTER_ATTRIBUTES)).code == Status.OK
+        except (OSError, AssertionError):
+            return False
+
+    until(is_answered, "there is room again")
 
 
 def test_documents_larger_than_allowed_are_refused_packed_or_not(

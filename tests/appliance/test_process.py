@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from ipp.errors import PrinterError
 from store import backups, safe_mode
 from store.settings import BoxSettings
 from store.tables import Store
+from tests.lab import until
 from web.clients import new_client
 from web.units import use_time_zone
 
@@ -116,10 +116,9 @@ def test_a_version_that_is_tried_is_healthy_and_takes_nothing_until_it_has_shown
             headers = {"Authorization": f"Bearer {token}"}
             return http.post("/sync/v1/statuses", json={"records": [record]}, headers=headers)
 
-        time.sleep(3)  # every loop has had its turn
-        health = http.get("/health/alive")
+        until(lambda: http.get("/health/alive").status_code == 200, "it is healthy", 60)
         refused = push()
-        assert health.status_code == 200 and health.get_json()["healthy"]
+        assert http.get("/health/alive").get_json()["healthy"]
         assert refused.status_code == 503 and "is being tried" in refused.get_json()["error"]["message"]
         (box / "on-trial").unlink()
         assert push().status_code == 200 and not (data / "store" / "on-trial").exists()

@@ -321,7 +321,7 @@ def test_one_of_those_who_wait_watches_for_all(store: Store) -> None:
     finished = time.monotonic()
     for thread in threads:
         thread.join(10)
-    assert len(woken) == 20 and max(woken) - finished < 2
+    assert len(woken) == 20 and max(woken) - finished < 10
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "wait_s=1e9", "after=" + "9" * 30, "after=", "after=٣"])
