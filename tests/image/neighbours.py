@@ -13,7 +13,7 @@ from typing import Any
 from tests.image.site import NAME, PASSWORD, Panel, unpacked
 from tests.image.variants import Built
 from tests.image.vm import Ports, Vm
-from tests.lab import free_port
+from tests.lab import free_port, until
 
 ADDRESSES = ("10.0.2.15", "10.0.2.16")  # as QEMU's router gives them, in the order of asking
 
@@ -72,10 +72,17 @@ def _switched_on(folders: Sequence[Path]) -> list[Vm]:
     second = ["-netdev", f"socket,id=net,connect=127.0.0.1:{wire}"]
     boxes = []
     for place, network, last in zip(folders, (first, second), ("56", "57"), strict=True):
+        if boxes:
+            until(lambda: _is_listened_at(wire), "the first one's emulator waits for the second's")
         card = ["-device", f"virtio-net-pci,netdev=net,romfile=,mac=52:54:00:12:34:{last}"]
         boxes.append(Vm(place / "disk.raw", place, ports=ports[len(boxes)], network=[*network, *card]))
-        time.sleep(0.5)  # until the first one listens
     return boxes
+
+
+def _is_listened_at(port: int) -> bool:
+    """Looked up, for a connection to try it would be taken for the second box."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(local.endswith(f":{port:04X}") and state == "0A" for _, local, _, state, *_ in rows)
 
 
 def _unplug(boxes: Sequence[Vm]) -> None:
