@@ -1,9 +1,12 @@
 # Developers' targets. Users need only ./printroom; everything here uses the same .venv.
 PY := .venv/bin/python
 
-.PHONY: trial-power image image-test image-twice oci help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
+.PHONY: setup-image trial-power image image-test image-twice oci help-screens bench-panel trial-syncing bench-sync fuzz-ipp conformance bench-ipp check format test demo setup bench-store bench-render help-pictures trial-printing bench-printing
 setup:                  ## the developers' virtual environment
 	@./printroom setup-dev
+
+setup-image:            ## what Debian has to supply for the image and its trials
+	@ARCH=$(ARCH) ./printroom setup-image
 
 check: setup            ## style, types, layering
 	$(PY) -m ruff format --check .
@@ -48,19 +51,19 @@ fuzz-ipp: setup         ## bent requests without end: PRINTROOM_FUZZ examples
 bench-ipp: setup        ## jobs accepted a second by the front end beside cupsd and ippeveprinter
 	$(PY) -m tests.benchmarks.bench_ipp
 
-image: setup            ## the box image, into build/image: Debian packages and Python wheels from the registries
+image: setup-image      ## the box image, into build/image: Debian packages and Python wheels from the registries
 	PYTHON=$(abspath $(PY)) image/build build/image $(VERSION)
 
-oci: setup              ## the same tree as an OCI image for a NAS, into build/image
+oci: setup-image        ## the same tree as an OCI image for a NAS, into build/image
 	PYTHON=$(abspath $(PY)) image/oci build/image $(VERSION)
 
-image-twice: setup      ## builds this commit twice and compares, byte for byte
+image-twice: setup-image  ## builds this commit twice and compares, byte for byte
 	PYTHON=$(abspath $(PY)) image/twice build/twice
 
 image-test: image       ## it boots in QEMU, prints, is updated, cut off, damaged and mended: PARTS, ARCH
 	$(PY) -m tests.image build/image $(or $(VERSION),0.1.0) $(if $(PARTS),--parts $(PARTS)) $(if $(ARCH),--architecture $(ARCH))
 
-trial-power: setup      ## the image's power is cut while desktops push and computers print: CUTS, SEED
+trial-power: setup-image  ## the image's power is cut while desktops push and computers print: CUTS, SEED
 	$(PY) -m tests.image.powercuts build/image/printroom_$(or $(VERSION),0.1.0)_amd64.raw.zst --cuts $(or $(CUTS),20) --seed $(or $(SEED),0)
 
 bench-store: setup      ## durable commits beside SQLite and TinyDB
