@@ -35,6 +35,7 @@ Row = tuple[str, int, dict[str, Any] | None]  # table, document id, the document
 
 MAGIC = b"\xabPRJ"
 _HEAD = struct.Struct(">4sIIQQ")  # magic, payload length, CRC-32 of all behind it, number, durable number
+_REPAIR = "in the box its recovery page does it, elsewhere `./printroom store repair`"
 MAX_FRAME_BYTES = 256 * 1024 * 1024  # a length beyond this is damage, not data
 ALLOCATE_BYTES = 1024 * 1024
 ROWS_PER_FRAME = 50  # of a snapshot: half a millisecond of JSON, so that commits are not kept waiting by the GIL
@@ -341,8 +342,8 @@ def load(folder: Path, insists: bool = True) -> State:
                 raise StoreDamaged(_missing(file_of(folder, "journal", generation)))
         return state
     raise StoreDamaged(
-        f"no snapshot in {folder} can be read whole. Restore a backup into this folder, or run "
-        "`python -m appliance store repair` to keep what can still be read"
+        f"no snapshot in {folder} can be read whole. Repair the store to keep what can still be read ({_REPAIR}), or "
+        "restore a backup into this folder"
     )
 
 
@@ -363,8 +364,8 @@ def salvage(folder: Path) -> State:
 
 def _missing(path: Path) -> str:
     return (
-        f"{path} is missing, and later commits build on it. Put it back or restore a backup, or run "
-        "`python -m appliance store repair` to go on without it"
+        f"{path} is missing, and later commits build on it. Put it back or restore a backup, or repair the store to go "
+        f"on without it ({_REPAIR})"
     )
 
 

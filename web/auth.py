@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import threading
 import time
 from datetime import UTC, datetime
@@ -163,6 +164,11 @@ def login() -> str | AnyResponse | tuple[str, int]:
 _NOBODY = Person(name="nobody", password_hash=_hasher.hash("nobody"))  # an unknown name takes as long as a known one
 
 
+def typed_code() -> str:
+    """The digits of the form's field `code`, which people type with blanks between. ASCII only: ² is no digit here."""
+    return "".join(re.findall("[0-9]", request.form.get("code", "")))
+
+
 @pages.route("/first-run", methods=["GET", "POST"])
 def first_run() -> str | AnyResponse | tuple[str, int]:
     """The first person makes the first administrator, with the code that the box shows on its console."""
@@ -173,7 +179,7 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
         return render_template("first_run.html", form={}, errors={})
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
-    code = "".join(filter(str.isdigit, request.form.get("code", "")))
+    code = typed_code()
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
     errors = {}
     if not hmac.compare_digest(code, services().first_run_code):
@@ -203,7 +209,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
         return render_template("reset_password.html", form={}, errors={}, names=names)
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
-    code = "".join(filter(str.isdigit, request.form.get("code", "")))
+    code = typed_code()
     password, errors = request.form.get("password", ""), {}
     person = next((one for one in administrators if one.name == request.form.get("name")), None)
     if not password_reset.is_good(store.folder.root, code, datetime.now(UTC)):

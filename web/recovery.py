@@ -22,7 +22,7 @@ from store import backups, doctor
 from store.backups import BackupRefused
 from store.errors import StoreError
 from web import filters
-from web.auth import PanelSessions, count_wrong, refuse_foreign_change, set_headers
+from web.auth import PanelSessions, count_wrong, refuse_foreign_change, set_headers, typed_code
 from web.errors import Problem
 from web.updates import Box, BoxRefused
 
@@ -102,8 +102,7 @@ def create_recovery_app(parts: Recovery) -> Flask:
         """With the code of the console."""
         address = request.remote_addr or "?"
         count_wrong(address, is_wrong=False)
-        code = "".join(filter(str.isdigit, request.form.get("code", "")))
-        if not hmac.compare_digest(code, parts.code):
+        if not hmac.compare_digest(typed_code(), parts.code):
             count_wrong(address, is_wrong=True)
             return page("This is not the code that stands on the console."), 403
         session["may"] = True

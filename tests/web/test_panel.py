@@ -59,6 +59,7 @@ def test_a_fresh_box_leads_to_the_first_run(anybody: FlaskClient) -> None:
 
 def test_the_first_run_needs_the_code_of_the_console(anybody: FlaskClient, store: Store) -> None:
     form = {"code": "0000-0000", "name": "kim", "password": PASSWORD}
+    assert anybody.post("/first-run", data=form | {"code": "1234567²"}).status_code == 422
     answer = anybody.post("/first-run", data=form)
     assert (
         answer.status_code == 422

@@ -73,7 +73,8 @@ def test_everybody_sees_what_is_wrong_and_nobody_changes_it_without_the_code(any
     for path in ("/check", "/repair", "/restore", "/restart", "/reset"):
         assert anybody.post(path).status_code == 403, path
     assert anybody.get("/data.zip").status_code == 403
-    assert anybody.post("/enter", data={"code": "87654321"}).status_code == 403
+    for wrong in ("87654321", "", "1234567²", "١٢٣٤٥٦٧٨"):
+        assert anybody.post("/enter", data={"code": wrong}).status_code == 403, wrong
     assert anybody.get("/tickets/1").headers["Location"] == "/"
 
 
