@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -197,7 +196,7 @@ def _reset_password(options: argparse.Namespace) -> int:
     if not root.is_dir():
         print(f"printroom: there is no data in {root}; name the data folder with --data", file=sys.stderr)
         return 2
-    code = password_reset.make(root, datetime.now(UTC))
+    code = password_reset.make(root)
     print(f"Code: {code}\nIt is good for ten minutes. Open the panel, “Forgotten the password?”.")
     return 0
 

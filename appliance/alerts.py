@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import smtplib
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 import structlog
 
 from store.alerts import AlertFailed, troubles
-from store.errors import StoreError
 from store.records import Alert, AlertSettings, MailSecurity
 from store.tables import Store
 
@@ -35,17 +33,12 @@ class Alerts:
         self._store, self._min_free_bytes = store, min_free_bytes
         self._deliver = deliver or send
 
-    def run(self, stopping: threading.Event) -> None:
-        """Look again and again, until told to stop."""
-        while not stopping.is_set():
-            try:
-                self.loop(datetime.now(UTC))
-            except (StoreError, OSError) as error:
-                log.error("alerts.failed", error=str(error))
-            stopping.wait(LOOK_EVERY_S)
-
-    def loop(self, now: datetime) -> None:
+    def step(self, now: datetime) -> float:
         """Begin alerts for new troubles, end those that are over, send what is due."""
+        self._look(now)
+        return LOOK_EVERY_S
+
+    def _look(self, now: datetime) -> None:
         settings = next(iter(self._store.alert_settings.all()), AlertSettings())
         if not settings.is_on:
             return

@@ -7,13 +7,15 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from store.clock import BUILT
 
 YEARS = 20  # nobody renews it; who talks to the box remembers its fingerprint
 
@@ -44,7 +46,6 @@ def _make(key_file: Path, certificate_file: Path, local_names: Sequence[str]) ->
     key = ec.generate_private_key(ec.SECP256R1())
     host = socket.gethostname()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Printroom {host}"[:64])])
-    now = datetime.now(UTC)
     local = (f"{one}.local" for one in (host, *local_names))
     names = [x509.DNSName(one) for one in dict.fromkeys((host, *local, "localhost"))]
     certificate = (
@@ -53,8 +54,9 @@ def _make(key_file: Path, certificate_file: Path, local_names: Sequence[str]) ->
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=400))  # boxes without a battery may boot with an old clock
-        .not_valid_after(now + timedelta(days=365 * YEARS))
+        # By no clock: a certificate that was made while it was wrong would never be good.
+        .not_valid_before(BUILT - timedelta(days=400))
+        .not_valid_after(BUILT + timedelta(days=365 * YEARS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

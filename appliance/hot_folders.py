@@ -12,10 +12,9 @@ import hashlib
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +24,7 @@ from pydantic import AfterValidator, ValidationError
 from appliance import job_tickets
 from appliance.job_tickets import JobTicket, JobTicketWrong, Line
 from store import intake
-from store.errors import NotFound, StoreError
+from store.errors import NotFound
 from store.folder import sync_folder
 from store.hot_folders import ARRIVED, HotFolder
 from store.model import Model
@@ -80,7 +79,7 @@ class Seen:
     path: Path
     size: int
     mtime_ns: int
-    since: float  # when it was first seen so
+    since: float  # when it was first seen so, on the monotonic clock
 
 
 class HotFolders:
@@ -97,17 +96,12 @@ class HotFolders:
         self._seen: dict[Path, Seen] = {}
         self._told: dict[int, str] = {}  # by hot folder, the failure that was logged and lasts
 
-    def run(self, stopping: threading.Event) -> None:
-        """Look again and again, until told to stop."""
-        while not stopping.is_set():
-            try:
-                self.loop(datetime.now(UTC))
-            except (StoreError, OSError) as error:
-                log.error("hot_folders.failed", error=str(error))
-            stopping.wait(LOOK_EVERY_S)
-
-    def loop(self, now: datetime) -> None:
+    def step(self, now: datetime) -> float:
         """One look into each."""
+        self._look_everywhere(now)
+        return LOOK_EVERY_S
+
+    def _look_everywhere(self, now: datetime) -> None:
         before, self._seen = self._seen, {}
         for hot_folder in self._store.hot_folders.all():
             if hot_folder.inactive:
@@ -121,7 +115,7 @@ class HotFolders:
                 # What is claimed is taken away before anybody looks: it must not be claimed twice.
                 for claimed in sorted((place / TAKEN).iterdir()) if (place / TAKEN).is_dir() else ():
                     self._go_on(hot_folder, place, claimed, now)
-                self._look(hot_folder, place, before, now)
+                self._look(hot_folder, place, before)
                 self._told.pop(hot_folder.id, None)
             except OSError as error:  # a share that went away, say; the other folders are not harmed
                 if self._told.get(hot_folder.id) != str(error):
@@ -130,22 +124,22 @@ class HotFolders:
 
     # -- looking --------------------------------------------------------------------------------------------------
 
-    def _look(self, hot_folder: HotFolder, place: Path, before: dict[Path, Seen], now: datetime) -> None:
+    def _look(self, hot_folder: HotFolder, place: Path, before: dict[Path, Seen]) -> None:
         files: list[Path] = []
         folders: list[Path] = []
         for path in sorted(place.iterdir()):
             if path.name.startswith((".", "~")) or path.name.lower() in _OWN | _NOT_FILES or path.is_symlink():
                 continue
             (folders if path.is_dir() else files).append(path)
-        quiet = {path for path in files if self._is_quiet(path, before, now)}
+        quiet = {path for path in files if self._is_quiet(path, before)}
         for path in files:
             seen = self._seen.get(path)
-            if seen is not None and seen.size == 0 and now.timestamp() - seen.since > EMPTY_LIMIT_S:
+            if seen is not None and seen.size == 0 and self._store.clock.monotonic() - seen.since > EMPTY_LIMIT_S:
                 self._refuse(place, [path], f"{path.name} is empty: drop it again")
         named: set[str] = set()
         slips = [path for path in files if path.suffix.lower() in job_tickets.ENDINGS]
         for path in slips:
-            named |= self._job_ticket(place, path, quiet, now)
+            named |= self._job_ticket(place, path, quiet)
         if any(path not in quiet and path.exists() for path in slips if path in self._seen):
             return  # a job ticket is just being written: it may name any of what lies here
         for path in sorted(quiet):
@@ -158,9 +152,9 @@ class HotFolders:
                 one = Wanted(number=path.stem, lines=(Line(image=path.name),))
                 self._claim(place, Claim(moves=(path.name,), records=(one,)))
         for folder in folders:
-            self._subfolder(hot_folder, place, folder, before, now)
+            self._subfolder(hot_folder, place, folder, before)
 
-    def _is_quiet(self, path: Path, before: dict[Path, Seen], now: datetime) -> bool:
+    def _is_quiet(self, path: Path, before: dict[Path, Seen]) -> bool:
         """Whether a file has stayed the same for a while, as far as we have seen."""
         try:
             stat = path.stat()
@@ -168,11 +162,12 @@ class HotFolders:
             return False
         old = before.get(path)
         is_same = old is not None and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-        since = old.since if old is not None and is_same else now.timestamp()
+        now_s = self._store.clock.monotonic()
+        since = old.since if old is not None and is_same else now_s
         self._seen[path] = Seen(path, stat.st_size, stat.st_mtime_ns, since)
-        return now.timestamp() - since >= self._settle_s and stat.st_size > 0
+        return now_s - since >= self._settle_s and stat.st_size > 0
 
-    def _job_ticket(self, place: Path, path: Path, quiet: set[Path], now: datetime) -> set[str]:
+    def _job_ticket(self, place: Path, path: Path, quiet: set[Path]) -> set[str]:
         """Take a job ticket whose pictures are all here, from `quiet` too; returns the names that are its own."""
         if path not in quiet:
             return set()
@@ -185,7 +180,7 @@ class HotFolders:
         wanted = {line.image.casefold(): line.image for ticket in tickets for line in ticket.items}
         missing = [name for folded, name in wanted.items() if folded not in here]
         if missing:
-            if now.timestamp() - self._seen[path].since > WAIT_FOR_PICTURES_S:
+            if self._store.clock.monotonic() - self._seen[path].since > WAIT_FOR_PICTURES_S:
                 self._refuse(place, [path], f"{path.name} names pictures that did not come: {', '.join(missing[:5])}")
             return set(wanted)
         used = [here[folded].name for folded in wanted]
@@ -193,9 +188,7 @@ class HotFolders:
         quiet -= {here[folded] for folded in wanted}
         return set(wanted)
 
-    def _subfolder(
-        self, hot_folder: HotFolder, place: Path, folder: Path, before: dict[Path, Seen], now: datetime
-    ) -> None:
+    def _subfolder(self, hot_folder: HotFolder, place: Path, folder: Path, before: dict[Path, Seen]) -> None:
         """A folder with pictures is one record, once all in it has stopped growing; or what a job ticket in it says."""
         inside = [
             path
@@ -203,7 +196,7 @@ class HotFolders:
             if not path.is_symlink() and path.is_file() and not path.name.startswith((".", "~"))
         ]
         inside = [path for path in inside if path.name.lower() not in _NOT_FILES]
-        quiet = [path for path in inside if self._is_quiet(path, before, now)]
+        quiet = [path for path in inside if self._is_quiet(path, before)]
         if not inside or len(quiet) < len(inside):
             return
         pictures = [path for path in inside if path.suffix.lower() in PICTURES]
@@ -222,7 +215,7 @@ class HotFolders:
             here = {path.name.casefold(): path for path in pictures}
             missing = [line.image for one in tickets for line in one.items if line.image.casefold() not in here]
             if missing:
-                if now.timestamp() - max(self._seen[path].since for path in inside) < WAIT_FOR_PICTURES_S:
+                if self._store.clock.monotonic() - max(self._seen[path].since for path in inside) < WAIT_FOR_PICTURES_S:
                     return
                 raise JobTicketWrong(f"{folder.name}: pictures that are named did not come: {', '.join(missing[:5])}")
         except JobTicketWrong as error:
@@ -234,7 +227,7 @@ class HotFolders:
 
     def _claim(self, place: Path, claim: Claim) -> None:
         """Write down what is to be taken; from then on it is gone on with, whatever happens."""
-        drop = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        drop = f"{self._store.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         taken = place / TAKEN / drop
         taken.mkdir(parents=True)
         partial = taken / f"{CLAIM}.part"

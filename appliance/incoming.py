@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -17,7 +16,6 @@ from ipp.queue_attributes import DPI, default_paper
 from render.errors import RenderError
 from render.workers import Workers
 from store import queue_jobs
-from store.errors import StoreError
 from store.profiles import RenderProfile
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
 from store.queues import Page, PrintQueue, QueueJob
@@ -26,6 +24,7 @@ from store.tables import Store
 
 log = structlog.get_logger("queues")
 
+BUSY_S, IDLE_S = 0.05, 0.5
 MOST_RENDERING = 8  # tickets of print queues that are not drawn yet; more would not let anybody be promoted
 _ENDED = "the program that opens documents was ended by this one: it is damaged"
 MOST_ITEMS = 10_000  # of a record
@@ -44,35 +43,24 @@ class Incoming:
         """
         self._store, self._workers, self._max_pixels = store, workers, max_pixels
         self._running: dict[int, tuple[Future[Any], JobTicket]] = {}
+        self._has_resumed = False
         self._crashed: set[int] = set()  # jobs that were open when a process died
 
-    def run(self, stopping: threading.Event) -> None:
-        """Go on until told to stop."""
-        self._resume()
-        while not stopping.is_set():
-            version = self._store.version
-            try:
-                self.loop(datetime.now(UTC))
-            except StoreError as error:
-                log.error("queues.store", error=str(error))
-                stopping.wait(5)
-            except Exception as error:  # a fault of ours in one job must not stop the others
-                log.exception("queues.surprise", error=repr(error))
-                stopping.wait(1)
-            if self._running:
-                stopping.wait(0.05)
-            else:
-                self._store.wait(version, 0.5)
-                stopping.wait(0.01)  # one look at the store is enough for several commits
+    def step(self, now: datetime) -> float:
+        """Do what can be done without waiting; returns the seconds until there may be more."""
+        if not self._has_resumed:
+            self._resume(now)
+        self._begin_some(now)
+        return BUSY_S if self._running else IDLE_S
 
-    def _resume(self) -> None:
+    def _resume(self, now: datetime) -> None:
         """What was being converted when the box went down is begun again."""
         with self._store.transaction():
             for job in self._store.queue_jobs.by("state", QueueJobState.CONVERTING.value):
-                queue_jobs.move(self._store, job, "retry", datetime.now(UTC))
+                queue_jobs.move(self._store, job, "retry", now)
+        self._has_resumed = True
 
-    def loop(self, now: datetime) -> None:
-        """Do what can be done without waiting."""
+    def _begin_some(self, now: datetime) -> None:
         self._collect(now)
         for queue in self._store.print_queues.all():
             if queue.is_paused or queue.is_shut_down:
@@ -93,7 +81,9 @@ class Incoming:
 
     def _begin(self, queue: PrintQueue, job: QueueJob, now: datetime) -> None:
         documents = [one for one in job.documents if not one.is_canceled]
-        ticket = read(ticket_of(job), default_paper(PoolQueue(self._store, queue.id, now).view()))
+        ticket = read(
+            ticket_of(job), default_paper(PoolQueue(self._store, queue.id, self._store.clock.monotonic()).view())
+        )
         places = tuple((self._store.folder.queued / one.token, one.format) for one in documents)
         with self._store.transaction():
             job = queue_jobs.move(self._store, job, "convert", now, processing_at=job.processing_at or now)

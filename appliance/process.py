@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
@@ -22,6 +22,7 @@ from appliance.convert import convert
 from appliance.hot_folders import HotFolders
 from appliance.incoming import Incoming
 from appliance.sample_printers import SamplePrinters
+from appliance.supervision import Loop
 from appliance.webhooks import Webhooks, try_to_send
 from ipp.front_end import PRIVATE_NETWORKS, FrontEndSettings
 from ipp.room import IppRoom
@@ -30,11 +31,13 @@ from render.rehearse import Rehearser
 from render.workers import Cluster, Workers
 from store import backups, safe_mode
 from store.housekeeping import Housekeeper
+from store.pulse import LoopState
 from store.tables import Store
 from web import Services, create_app
-from web.units import use_time_zone
 
 log = structlog.get_logger("process")
+
+REMEMBER_TIME_EVERY_S = 60.0
 
 
 class Process:
@@ -49,10 +52,9 @@ class Process:
         backups.finish(settings.data)  # where somebody asked for it, before anything is opened
         box = settings.box
         self._trial_file = box / "on-trial" if box else None
-        self.store = Store(settings.data, on_trial=self._is_on_trial)
+        self.store = Store(settings.data, on_trial=self._is_on_trial, expects_time_server=box is not None)
         is_safe = safe_mode.is_on(settings.data)
         settings, fixed = settings.with_panel(self.store.settings), settings.fixed
-        use_time_zone(self.store.settings.time_zone)
         if not self.store.settings.auto_start and not self.store.is_on_trial:
             self.store.pause(True)
         # What was read stays: Python's garbage collector need not look through a million of its objects, which takes
@@ -68,26 +70,14 @@ class Process:
             Cluster(settings.cluster),
             timedelta(seconds=settings.image_wait_s),
         )
-        self._render = threading.Thread(target=render_loop.run, args=(self._stopping,), name="render", daemon=True)
         housekeeper = Housekeeper(self.store, settings.retention)
-        self._housekeeping = threading.Thread(
-            target=housekeeper.run, args=(self._stopping,), name="housekeeping", daemon=True
-        )
         alerts = Alerts(self.store, settings.min_free_mb * 1_000_000)
-        self._alerts = threading.Thread(target=alerts.run, args=(self._stopping,), name="alerts", daemon=True)
-        webhooks = Webhooks(self.store)
-        self._webhooks = threading.Thread(target=webhooks.run, args=(self._stopping,), name="webhooks", daemon=True)
+        webhooks = Webhooks(self.store, self._stopping.is_set)
         hot_root = settings.hot_folders or self.store.folder.root / "hot"
         for folder in settings.shared_folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot_folders = HotFolders(self.store, hot_root)
-        self._hot_folders = threading.Thread(
-            target=hot_folders.run, args=(self._stopping,), name="hot folders", daemon=True
-        )
         sample_printers = SamplePrinters(self.store)
-        self._sample_printers = threading.Thread(
-            target=sample_printers.run, args=(self._stopping,), name="sample printers", daemon=True
-        )
         self._converters = Workers(1, settings.render_limit_s)
         self.tls = tls_context(self.store.folder.root / "tls", settings.local_names)
         box_fingerprint = fingerprint(self.store.folder.root / "tls")
@@ -106,7 +96,6 @@ class Process:
             interfaces=settings.interfaces,
         )
         incoming = Incoming(self.store, self._converters, settings.max_megapixels * 1_000_000)
-        self._incoming = threading.Thread(target=incoming.run, args=(self._stopping,), name="incoming", daemon=True)
         self.room = IppRoom(
             self.store,
             settings.interfaces,
@@ -117,8 +106,19 @@ class Process:
             local_printers=box / "printers.json" if box else None,
         )
         self._rehearser = Rehearser(self.store.folder, settings.image_folders, settings.max_megapixels * 1_000_000)
-        working = (self._render, self._hot_folders, self._incoming, self._sample_printers)
-        quiet = (self._housekeeping, self._alerts, self._webhooks)
+        store = self.store
+        working = (
+            Loop("Drawing", store, render_loop.step, rest=render_loop.rest, end=render_loop.stop),
+            Loop("Hot folders", store, hot_folders.step),
+            Loop("Print queues", store, incoming.step, wakes_on_change=True),
+            Loop("Sample printers", store, sample_printers.step, end=sample_printers.stop),
+        )
+        quiet = (
+            Loop("Housekeeping", store, housekeeper.step, stuck_after_s=0),  # a month of history may take its time
+            Loop("Alerts", store, alerts.step),
+            Loop("Webhooks", store, webhooks.step, wakes_on_change=True, stuck_after_s=0),  # silent addresses do, too
+            Loop("Clock", store, self._remember_time),
+        )
         self._loops = quiet if is_safe else (*working, *quiet)
         for loop in self._loops:
             loop.start()
@@ -145,7 +145,7 @@ class Process:
             engine={name: getattr(settings, name) for name in PANEL},
             fixed=fixed,
             restart=restart,
-            loops=self._alive,
+            loops=self._states,
             version=version(),
             architecture=str(about().get("architecture", "")),
             box=Link(box / "agent.sock") if box else None,
@@ -154,9 +154,14 @@ class Process:
         )
         log.info("process.started", data=str(settings.data), pid=os.getpid())
 
-    def _alive(self) -> dict[str, bool]:
-        loops = {loop.name: loop.is_alive() for loop in self._loops}
-        return loops if self.services.is_safe else {**loops, "printing": self.room.is_alive}
+    def _states(self) -> list[LoopState]:
+        return [*(loop.state for loop in self._loops), *([] if self.services.is_safe else self.room.states())]
+
+    def _remember_time(self, now: datetime) -> float:
+        del now  # the store has its own
+        if not self.store.is_on_trial:
+            self.store.remember_time()
+        return REMEMBER_TIME_EVERY_S
 
     def _is_on_trial(self) -> bool:
         return self._trial_file is not None and self._trial_file.exists()
@@ -174,6 +179,8 @@ class Process:
         self._stopping.set()
         if not self.services.is_safe:
             self.room.stop()
+        for loop in self._loops:
+            loop.stop()
         for loop in self._loops:
             loop.join()
         self._rehearser.stop()

@@ -6,13 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 
-from store.errors import StoreError
 from store.tables import Store
 
 log = structlog.get_logger("sample")
@@ -28,20 +27,12 @@ class SamplePrinters:
         self._store = store
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
-    def run(self, stopping: threading.Event) -> None:
-        """Look until told to stop; ends what was started."""
-        try:
-            while not stopping.is_set():
-                try:
-                    self.loop()
-                except (StoreError, OSError) as error:  # a full disk, or the sample studio went away just now
-                    log.error("sample.failed", error=str(error))
-                stopping.wait(LOOK_EVERY_S)
-        finally:
-            for printer_id in list(self._running):
-                self._end(printer_id)
+    def stop(self) -> None:
+        """End what was started."""
+        for printer_id in list(self._running):
+            self._end(printer_id)
 
-    def loop(self) -> None:
+    def step(self, now: datetime) -> float:  # noqa: ARG002  (every loop is told the time)
         """Bring the processes to what the store says."""
         sample = self._store.settings.sample
         wanted = set(sample.printers if sample else ())
@@ -50,6 +41,7 @@ class SamplePrinters:
                 self._end(printer_id)
         for printer_id in wanted - set(self._running):
             self._begin(printer_id)
+        return LOOK_EVERY_S
 
     def _begin(self, printer_id: int) -> None:
         printer = self._store.printers.find(printer_id)

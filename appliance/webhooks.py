@@ -11,16 +11,15 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from store import webhooks
-from store.errors import StoreError
 from store.records import Change
 from store.tables import Store
 from store.webhooks import Webhook
@@ -50,31 +49,17 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class Webhooks:
     """Follows the changes and calls."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        self._store, self._is_stopping = store, is_stopping
         self._opener = urllib.request.build_opener(_NoRedirects)
 
-    def run(self, stopping: threading.Event) -> None:
-        """Go on until told to stop."""
-        while not stopping.is_set():
-            version = self._store.version
-            try:
-                self.loop(datetime.now(UTC), stopping)
-            except (StoreError, OSError) as error:
-                log.error("webhooks.failed", error=str(error))
-            if len(self._store.webhooks):
-                self._store.wait(version, LOOK_EVERY_S)
-                stopping.wait(0.2)
-            else:
-                stopping.wait(LOOK_EVERY_S)
-
-    def loop(self, now: datetime, stopping: threading.Event | None = None) -> None:
+    def step(self, now: datetime) -> float:
         """Send what is due."""
         webhooks.enlist(self._store, now)
         for webhook in self._store.webhooks.all():
             for delivery, change in [] if webhook.inactive else webhooks.due(self._store, webhook, now):
-                if stopping is not None and stopping.is_set():
-                    return
+                if self._is_stopping():
+                    return LOOK_EVERY_S
                 try:
                     self._call(webhook, change)
                 except Refused as error:
@@ -87,21 +72,24 @@ class Webhooks:
                 else:
                     with self._store.transaction():
                         self._store.deliveries.remove(delivery.id)
+        return LOOK_EVERY_S
 
     def _call(self, webhook: Webhook, change: Change) -> None:
         data = as_change(change).model_dump(mode="json")
         event = {"type": "record.changed", "timestamp": change.at.isoformat(), "data": data}
         body = json.dumps(event, ensure_ascii=False).encode()
-        send(webhook, f"chg_{webhook.id}_{change.id}", body, self._opener)
+        send(webhook, f"chg_{webhook.id}_{change.id}", body, self._store.clock.now(), self._opener)
 
 
-def send(webhook: Webhook, message_id: str, body: bytes, opener: urllib.request.OpenerDirector | None = None) -> None:
+def send(
+    webhook: Webhook, message_id: str, body: bytes, now: datetime, opener: urllib.request.OpenerDirector | None = None
+) -> None:
     """Send a signed message.
 
     Raises:
         Refused: it was not taken; says what was answered.
     """
-    timestamp = str(int(datetime.now(UTC).timestamp()))
+    timestamp = str(int(now.timestamp()))
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Printroom",
@@ -123,10 +111,10 @@ def send(webhook: Webhook, message_id: str, body: bytes, opener: urllib.request.
         raise Refused(f"it cannot be reached ({why})", was_answered=False) from error
 
 
-def try_to_send(webhook: Webhook, message_id: str, body: bytes) -> str:
+def try_to_send(webhook: Webhook, message_id: str, body: bytes, now: datetime) -> str:
     """Send a signed message; returns why it was refused, or ''."""
     try:
-        send(webhook, message_id, body)
+        send(webhook, message_id, body, now)
     except Refused as error:
         return str(error)
     return ""

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,6 +41,7 @@ from ipp.attributes import (
 from ipp.codec import Attribute, Group, GroupTag, Message
 from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrinterWantsTls, PrintUncertain
 from ipp.supplies import supplies_of
+from store.clock import MachineTime
 from store.records import PrinterState, PrinterStatus
 from store.sizes import PrintSize
 
@@ -123,7 +124,7 @@ class PrinterClient:
         answer = await self._ask(
             Operation.GET_PRINTER_ATTRIBUTES, attribute("requested-attributes", *PRINTER_ATTRIBUTES)
         )
-        return description_in(answer, now or datetime.now(UTC))
+        return description_in(answer, now or MachineTime().wall())
 
     async def everything(self) -> Message:
         """All that the printer says of itself, as it says it; for whoever helps the studio."""

@@ -35,7 +35,9 @@ class Dispatch:
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
         """
         self._store, self._unreachable_limit, self._makes_slips = store, unreachable_limit, makes_slips
-        self._waiting_since: dict[tuple[int, int, PrintSize], datetime] = {}  # while nothing can take such sheets
+        self._waiting_since: dict[
+            tuple[int, int, PrintSize], float
+        ] = {}  # monotonic; while nothing can take such sheets
 
     def assign(self, now: datetime) -> list[int]:
         """Decide for every sheet that waits for a printer; returns the ids of the new print jobs."""
@@ -72,7 +74,8 @@ class Dispatch:
                                 ticket.priority,
                             )
                         )
-        self._waiting_since = {key: self._waiting_since.get(key, now) for key in map(_alike, waiting)}
+        now_s = self._store.clock.monotonic()
+        self._waiting_since = {key: self._waiting_since.get(key, now_s) for key in map(_alike, waiting)}
         if not waiting:
             return []
         waiting.sort(key=lambda sheet: (-sheet.priority, sheet.ticket_id, sheet.sheet_id))
@@ -83,13 +86,14 @@ class Dispatch:
         by_id = {sheet.sheet_id: sheet for sheet in waiting}
         intended: list[int] = []
         for sheet_id, printer_id in allocation.assigned:
-            self._waiting_since[_alike(by_id[sheet_id])] = now
+            self._waiting_since[_alike(by_id[sheet_id])] = now_s
             intended.append(self._intend(sheet_id, printer_id, now))
         for sheet_id, reason in allocation.impossible.items():
             self._fail(sheet_id, reason, now)
         for sheet_id, reason in allocation.waiting.items():
             waits = by_id[sheet_id]
-            if reason != "waits for its turn" and now - self._waiting_since[_alike(waits)] > self._unreachable_limit:
+            waited_s = now_s - self._waiting_since[_alike(waits)]
+            if reason != "waits for its turn" and waited_s > self._unreachable_limit.total_seconds():
                 for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
                     if (sheet.profile_id, sheet.size) == (waits.profile.id, waits.size):
                         self._fail(sheet.id, f"given up after {self._unreachable_limit}: {reason}", now)

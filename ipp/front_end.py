@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -100,12 +99,13 @@ class FrontEnd:
             identify: lets a printer show which one it is; called in a thread.
         """
         self._store, self._settings, self._identify = store, settings, identify
-        self.started_at = datetime.now(UTC)
+        self._began_s = store.clock.monotonic()
         self._doorman = Doorman(store, settings.networks, settings.requests_per_s)
         self._publishing = threading.Lock()
         self._connections: dict[Any, _Connection] = {}
         self._subscriptions: dict[int, Subscriptions] = {}
         self._followed: dict[int, _Followed] = {}
+        self._incoming: dict[int, queue_jobs.Progress] = {}
         self.port = settings.port
         self._advertiser: Advertiser | None = None
 
@@ -285,7 +285,7 @@ class FrontEnd:
         uri = f"{scheme}://{request.host}{PATH}/{queue.path}"
         panel = f"http://{urlsplit(f'//{request.host}').hostname}:{self._settings.panel_port}"
         base = f"{'https' if is_tls else 'http'}://{request.host}"
-        served = PoolQueue(self._store, queue.id, self.started_at, panel, base, self._identify)
+        served = PoolQueue(self._store, queue.id, self._began_s, panel, base, self._identify)
         document: Received | None = None
         try:
             _check_target(head, queue)
@@ -358,14 +358,16 @@ class FrontEnd:
 
     # -- what goes on ---------------------------------------------------------------------------------------------
 
+    def _expire_incoming(self) -> None:
+        queue_jobs.expire_incoming(self._store, MULTIPLE_OPERATION_LIMIT_S, self._incoming)
+
     async def _follow(self) -> None:
         """Tell subscribers what happens, and give up on jobs whose client went away."""
         version = 0
         while True:
             try:
                 version = await asyncio.to_thread(self._store.wait, version, 0.5)
-                limit = timedelta(seconds=MULTIPLE_OPERATION_LIMIT_S)
-                await asyncio.to_thread(queue_jobs.expire_incoming, self._store, limit, datetime.now(UTC))
+                await asyncio.to_thread(self._expire_incoming)
                 for queue_id, heard in list(self._subscriptions.items()):
                     if heard and self._store.print_queues.find(queue_id) is not None:
                         await asyncio.to_thread(self._publish, queue_id, heard)
@@ -382,7 +384,7 @@ class FrontEnd:
             self._publish_alone(queue_id, heard)
 
     def _publish_alone(self, queue_id: int, heard: Subscriptions) -> None:
-        queue = PoolQueue(self._store, queue_id, self.started_at)
+        queue = PoolQueue(self._store, queue_id, self._began_s)
         jobs = queue.jobs()
         state = queue.printer_state()
         known = self._followed.get(queue_id)

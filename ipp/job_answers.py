@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ipp.attributes import ENDED_JOBS, JobState, Status, attribute, no_value
 from ipp.codec import Attribute, Group, GroupTag, Tag
@@ -33,11 +33,6 @@ _DOCUMENT_STATES = {
     JobState.ABORTED: 8,
     JobState.COMPLETED: 9,
 }
-
-
-def up_time_s(queue: Queue, moment: datetime | None = None) -> int:
-    """A moment as IPP's printer-up-time: whole seconds since the printer came up, 1 or more."""
-    return max(1, int(((moment or datetime.now(UTC)) - queue.started_at).total_seconds()) + 1)
 
 
 def listed(queue: Queue, operation: Group, asker: Asker) -> list[ServedJob]:
@@ -124,7 +119,7 @@ def _description(queue: Queue, job: ServedJob, uri: str) -> list[Attribute]:
         attribute("job-name", job.name),
         attribute("job-originating-user-name", job.user),
         attribute("job-uuid", f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{queue.uuid}/{job.id}')}"),
-        attribute("job-printer-up-time", up_time_s(queue)),
+        attribute("job-printer-up-time", queue.up_s()),
         attribute("job-k-octets", (octets + 1023) // 1024),
         attribute("job-k-octets-processed", (octets + 1023) // 1024 if job.state is JobState.COMPLETED else 0),
         no_value("job-impressions") if job.impressions is None else attribute("job-impressions", job.impressions),
@@ -143,7 +138,7 @@ def _time(name: str, queue: Queue, moment: datetime | None) -> Attribute:
     if moment is None:
         return no_value(name, Tag.NO_VALUE)
     # What was before the box came up is at 0: RFC 8011 §5.3.14 counts from the printer's start.
-    return attribute(name, max(0, int((moment - queue.started_at).total_seconds()) + 1))
+    return attribute(name, max(0, queue.up_s_at(moment)))
 
 
 def described_document(queue: Queue, job: ServedJob, number: int, uri: str, wanted: Sequence[str]) -> Group:
@@ -165,7 +160,7 @@ def described_document(queue: Queue, job: ServedJob, number: int, uri: str, want
         _time("time-at-creation", queue, job.created_at),
         _time("time-at-processing", queue, job.processing_at),
         _time("time-at-completed", queue, job.completed_at),
-        attribute("printer-up-time", up_time_s(queue)),
+        attribute("printer-up-time", queue.up_s()),
     ]
     groups = {"all", "document-description"}
     return Group(GroupTag.DOCUMENT, [item for item in told if item.name in wanted or groups & set(wanted)])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from ipp.attributes import Operation, Status, attribute, no_value
 from ipp.codec import Attribute, Group, GroupTag, Tag
 from ipp.exchange import COMPRESSIONS, Exchange
-from ipp.job_answers import up_time_s
 from ipp.served import Refusal
 from ipp.subscriptions import Subscriptions
 
@@ -18,7 +15,6 @@ def get_printer_attributes(exchange: Exchange) -> list[Group]:
     """Get-Printer-Attributes (RFC 8011 §4.2.5)."""
     queue = exchange.queue
     security = "tls" if exchange.uri.startswith("ipps:") else "none"
-    now = datetime.now(UTC)
     own = [
         attribute("printer-uri-supported", exchange.uri),
         attribute("uri-security-supported", security),
@@ -32,8 +28,8 @@ def get_printer_attributes(exchange: Exchange) -> list[Group]:
         attribute("compression-supported", *COMPRESSIONS),
         attribute("pdl-override-supported", "attempted"),
         attribute("multiple-operation-time-out", 60),
-        attribute("printer-up-time", up_time_s(queue, now)),
-        attribute("printer-current-time", now),
+        attribute("printer-up-time", queue.up_s()),
+        attribute("printer-current-time", queue.now()),
     ]
     told = {item.name: item for item in [*own, *queue.attributes()]}
     everything = Group(GroupTag.PRINTER, list(told.values()))
@@ -176,7 +172,7 @@ def cancel_subscription(exchange: Exchange) -> list[Group]:
 
 def get_notifications(exchange: Exchange) -> list[Group]:
     """Get-Notifications (RFC 3996 §5)."""
-    head, events, is_over = _subscriptions(exchange).notifications(exchange.operation, up_time_s(exchange.queue))
+    head, events, is_over = _subscriptions(exchange).notifications(exchange.operation, exchange.queue.up_s())
     if is_over:
         exchange.status = Status.OK_EVENTS_COMPLETE
     return [head, *events]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -42,7 +42,7 @@ class PoolQueue(Queue):
         self,
         store: Store,
         queue_id: int,
-        started_at: datetime,
+        began_s: float,
         panel: str = "",
         base: str = "",
         identify: Callable[[Printer], None] | None = None,
@@ -51,14 +51,22 @@ class PoolQueue(Queue):
         Args:
             store: the open store.
             queue_id: of the print queue.
-            started_at: when the box came up; IPP's times count from then.
+            began_s: when the box came up, on the store's monotonic clock; IPP's times count from then.
             panel: the panel's address, as this client reaches it.
             base: the front end's address, as this client reaches it.
             identify: lets a printer show which one it is.
         """
-        self._store, self.queue_id, self.started_at = store, queue_id, started_at
+        self._store, self.queue_id, self.began_s = store, queue_id, began_s
         self._panel, self._base, self._identify = panel, base, identify
         self.uuid = self._queue.uuid
+
+    def now(self) -> datetime:
+        """See Queue."""
+        return self._store.clock.now()
+
+    def up_s(self) -> int:
+        """See Queue."""
+        return int(self._store.clock.monotonic() - self.began_s) + 1
 
     @property
     def _queue(self) -> PrintQueue:
@@ -82,9 +90,6 @@ class PoolQueue(Queue):
             if not printer.inactive and (printer.id == only if only else pool_id and printer.pool_id == pool_id)
         ]
 
-        def up_s(moment: datetime) -> int:
-            return max(1, int((moment - self.started_at).total_seconds()) + 1)
-
         count = {state: store.queue_jobs.count("queue_state", (queue.id, state.value)) for state in _OPEN}
         return View(
             queue=queue,
@@ -95,9 +100,9 @@ class PoolQueue(Queue):
             panel=self._panel,
             base=self._base,
             default_size=profile.size if profile else None,
-            changed_s=up_s(queue.changed_at),
-            state_changed_s=up_s(queue.state_changed_at),
-            now=datetime.now(UTC),
+            changed_s=max(1, self.up_s_at(queue.changed_at)),
+            state_changed_s=max(1, self.up_s_at(queue.state_changed_at)),
+            now=self.now(),
         )
 
     def attributes(self) -> list[Attribute]:
@@ -124,7 +129,7 @@ class PoolQueue(Queue):
             raise Refusal(
                 Status.ATTRIBUTES_OR_VALUES_NOT_SUPPORTED, "write 1 to 127 characters", list(changes.attributes)
             )
-        self._change(changed_at=datetime.now(UTC), **fields)
+        self._change(changed_at=self.now(), **fields)
 
     def _change(self, **changes: Any) -> PrintQueue:
         with self._store.transaction():
@@ -154,25 +159,25 @@ class PoolQueue(Queue):
     def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:
         """See Queue."""
         fields = _fields(name, asker, ticket, pin)
-        return self._served(queue_jobs.begin(self._store, self._queue, fields, _now()))
+        return self._served(queue_jobs.begin(self._store, self._queue, fields, self.now()))
 
     def submit(self, job: ServedJob, document: Received, is_last: bool) -> None:
         """See Queue."""
         if len(job.documents) >= MAX_DOCUMENTS:
             raise Refusal(Status.NOT_POSSIBLE, f"a job has {MAX_DOCUMENTS} documents at most: begin another job")
-        kept, holds = _kept(document), self._holds(job.ticket, self._store.queue_jobs.get(job.id).pin_hash)
-        queue_jobs.add_document(self._store, job.id, kept, is_last, holds, _now())
+        kept, holds = _kept(document, self.now()), self._holds(job.ticket, self._store.queue_jobs.get(job.id).pin_hash)
+        queue_jobs.add_document(self._store, job.id, kept, is_last, holds, self.now())
 
     def print_at_once(self, name: str, asker: Asker, ticket: Group, document: Received, pin: str = "") -> ServedJob:
         """See Queue: one commit."""
-        fields, kept = _fields(name, asker, ticket, pin), _kept(document)
+        fields, kept = _fields(name, asker, ticket, pin), _kept(document, self.now())
         hold = self._holds(ticket, pin)
-        return self._served(queue_jobs.begin_whole(self._store, self._queue, fields, kept, hold, _now()))
+        return self._served(queue_jobs.begin_whole(self._store, self._queue, fields, kept, hold, self.now()))
 
     def close(self, job: ServedJob) -> None:
         """See Queue."""
         known = self._store.queue_jobs.get(job.id)
-        queue_jobs.close(self._store, known, self._holds(job.ticket, known.pin_hash), _now())
+        queue_jobs.close(self._store, known, self._holds(job.ticket, known.pin_hash), self.now())
 
     def _holds(self, ticket: Group, pin: str) -> str:
         """Why a job is held as soon as it is whole; '' when it is not."""
@@ -235,13 +240,13 @@ class PoolQueue(Queue):
 
     def cancel(self, job: ServedJob) -> None:
         """See Queue."""
-        progress.cancel_queue_job(self._store, job.id, _now())
+        progress.cancel_queue_job(self._store, job.id, self.now())
 
     def hold(self, job: ServedJob) -> None:
         """See Queue."""
         with self._store.transaction():
             known = self._store.queue_jobs.get(job.id)
-            queue_jobs.move(self._store, known, "hold", _now(), reason="held by its sender: release it")
+            queue_jobs.move(self._store, known, "hold", self.now(), reason="held by its sender: release it")
 
     def release(self, job: ServedJob) -> None:
         """See Queue."""
@@ -252,7 +257,7 @@ class PoolQueue(Queue):
         """Release a job that its sender held; what the queue or a PIN holds is released in the studio."""
         if job.pin_hash or job.reason == _HELD_WITH_ALL:
             raise Refusal(Status.NOT_AUTHORIZED, f"job {job.id} is {job.reason}")
-        queue_jobs.move(self._store, job, "release", _now())
+        queue_jobs.move(self._store, job, "release", self.now())
 
     def set_job(self, job: ServedJob, changes: Group) -> None:
         """See Queue."""
@@ -278,7 +283,7 @@ class PoolQueue(Queue):
             self._store.queue_jobs.put(known)
             hold = template.text("job-hold-until")
             if hold == "indefinite" and known.state is QueueJobState.PENDING:
-                queue_jobs.move(self._store, known, "hold", _now(), reason="held by its sender: release it")
+                queue_jobs.move(self._store, known, "hold", self.now(), reason="held by its sender: release it")
             elif hold == "no-hold" and known.state is QueueJobState.HELD:
                 self._release(known)
 
@@ -288,7 +293,7 @@ class PoolQueue(Queue):
         """See Queue."""
         if job is not None:
             return self._act_on_job(operation, job, arguments)
-        now = _now()
+        now = self.now()
         if operation == Operation.IDENTIFY_PRINTER:
             for printer in self.view().printers:
                 if self._identify is not None:
@@ -335,15 +340,15 @@ class PoolQueue(Queue):
             elif operation == Operation.RESTART_JOB:
                 self._check_documents(known)
                 fresh = {"ticket_id": None, "impressions_completed": 0, "completed_at": None, "processing_at": None}
-                again = queue_jobs.move(self._store, known, "again", _now(), **fresh)
+                again = queue_jobs.move(self._store, known, "again", self.now(), **fresh)
                 if hold := self._holds(job.ticket, known.pin_hash):
-                    queue_jobs.move(self._store, again, "hold", _now(), reason=hold)
+                    queue_jobs.move(self._store, again, "hold", self.now(), reason=hold)
             elif operation in (Operation.REPROCESS_JOB, Operation.RESUBMIT_JOB):
                 self._check_documents(known)
                 fields = {name: getattr(known, name) for name in ("name", "user", "host", "attributes", "pin_hash")}
-                copy = queue_jobs.begin(self._store, self._queue, fields, _now()).with_(documents=known.documents)
+                copy = queue_jobs.begin(self._store, self._queue, fields, self.now()).with_(documents=known.documents)
                 hold = self._holds(job.ticket, known.pin_hash)
-                return self._served(queue_jobs.close(self._store, copy, hold, _now()))
+                return self._served(queue_jobs.close(self._store, copy, hold, self.now()))
             else:
                 self._change_document(operation, known, arguments)
         return None
@@ -388,7 +393,7 @@ class PoolQueue(Queue):
         job = job.with_(documents=changed)
         self._store.queue_jobs.put(job)
         if all(one.is_canceled for one in changed) and job.state is not QueueJobState.INCOMING:
-            queue_jobs.move(self._store, job, "cancel", _now())
+            queue_jobs.move(self._store, job, "cancel", self.now())
 
 
 def order_of(job: QueueJob) -> tuple[int, float, int]:
@@ -399,10 +404,6 @@ def order_of(job: QueueJob) -> tuple[int, float, int]:
 def ticket_of(job: QueueJob) -> Group:
     """The job attributes that its client sent."""
     return _ticket(job.attributes)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _fields(name: str, asker: Asker, ticket: Group, pin: str) -> dict[str, Any]:
@@ -418,9 +419,9 @@ def _fields(name: str, asker: Asker, ticket: Group, pin: str) -> dict[str, Any]:
     }
 
 
-def _kept(document: Received) -> QueueDocument:
+def _kept(document: Received, now: datetime) -> QueueDocument:
     return QueueDocument(
-        token=document.path.name, format=document.format, name=shown(document.name), size=document.size, at=_now()
+        token=document.path.name, format=document.format, name=shown(document.name), size=document.size, at=now
     )
 
 

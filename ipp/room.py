@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,12 +21,14 @@ from ipp.front_end import FrontEnd, FrontEndSettings
 from ipp.local_printers import LocalPrinters
 from ipp.sender import Convert, Sender
 from ipp.watch import Watch
+from store.pulse import LoopState, Pulse
 from store.records import Printer
 from store.tables import Store
 
 log = structlog.get_logger("ipp")
 
 R = TypeVar("R")
+STEADY_AFTER_S = 5.0  # a part that has run for so long since its start works
 
 
 class IppRoom:
@@ -58,6 +60,7 @@ class IppRoom:
         self._front_end = FrontEnd(store, front_end, self._identify_quietly) if front_end else None
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
+        self._pulses: list[Pulse] = []
         self._thread = threading.Thread(target=self._run, name="ipp", daemon=True)
 
     def start(self) -> None:
@@ -73,6 +76,10 @@ class IppRoom:
     def is_alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()
+
+    def states(self) -> list[LoopState]:
+        """How each of its parts is."""
+        return [pulse.state(self.is_alive) for pulse in self._pulses]
 
     def describe(self, uri: str, access: Access | None = None) -> Description:
         """Ask the printer at a URI what it is; for any thread.
@@ -130,16 +137,18 @@ class IppRoom:
     async def _live(self) -> None:
         http = session()
         watch = Watch(self._store, http)
-        parts = {
-            "watch": watch.run,
-            "sender": Sender(self._store, http, watch, self._unreachable_limit, self._convert).run,
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "Printer watch": watch.run,
+            "Printing": Sender(self._store, http, watch, self._unreachable_limit, self._convert).run,
         }
         if self._front_end is not None:
-            parts["front end"] = self._front_end.run
+            parts["Print queue port"] = self._front_end.run
         if self._discovers:
-            parts["browse"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
+            parts["Printer search"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
         if self._local_printers is not None:
-            parts["usb"] = LocalPrinters(self._local_printers, lambda found: keep_found(self._store, found)).run
+            parts["USB printers"] = LocalPrinters(
+                self._local_printers, lambda found: keep_found(self._store, found)
+            ).run
         tasks = [asyncio.create_task(self._keep_alive(name, part)) for name, part in parts.items()]
         await self._stopping.wait()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -149,14 +158,20 @@ class IppRoom:
         await http.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
-    async def _keep_alive(self, name: str, part: Any) -> None:
-        """A part that fails is logged and begun again: a fault in discovery must not stop printing."""
+    async def _keep_alive(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """A part that fails is logged, told and begun again: a fault in discovery must not stop printing."""
+        pulse = Pulse(name, self._store.clock.monotonic)
+        self._pulses.append(pulse)
         while True:
+            recovery = asyncio.get_running_loop().call_later(STEADY_AFTER_S, pulse.recovered)
             try:
                 await part()
             except Exception as error:
-                log.exception("ipp.part_failed", part=name, error=repr(error))
-                await asyncio.sleep(5)
+                wait_s = pulse.failed(error)
+                log.exception("loop.failed", loop=name, error=repr(error), again_in_s=wait_s)
+                await asyncio.sleep(wait_s)
+            finally:
+                recovery.cancel()
 
 
 async def _identify(printer: Printer) -> None:

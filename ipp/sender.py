@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -32,7 +32,7 @@ from ipp.pool import (
 from ipp.slips import Slip
 from ipp.watch import Watch
 from store import progress
-from store.errors import StoreError
+from store.errors import StoreUnavailable
 from store.profiles import PrintQuality, RenderProfile
 from store.records import Printer, PrintJob, Sheet
 from store.states import OPEN_PRINT_JOBS, PrintJobState, TicketState
@@ -69,12 +69,12 @@ class Sender:
             convert: makes sheets in other formats than JPEG, in a drawing process; None where all printers take JPEG.
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
         """
-        self._store, self._http, self._watch = store, http, watch
+        self._store, self._http, self._watch, self._clock = store, http, watch, store.clock
         self._dispatch = Dispatch(store, unreachable_limit, makes_slips=convert is not None)
         self._convert = convert
         self._carrying: dict[int, asyncio.Task[None]] = {}  # by print job
         self._doors: dict[str, asyncio.Lock] = {}  # by device: one document at a time
-        self._stopped_since: dict[int, datetime] = {}  # by printer
+        self._stopped_since: dict[int, float] = {}  # by printer, on the monotonic clock
         self._ours: set[int] = set()  # print jobs that this process intended
 
     async def run(self) -> None:
@@ -82,14 +82,14 @@ class Sender:
         while True:
             version = self._store.version
             try:
-                self.loop(datetime.now(UTC))
-            except StoreError as error:
+                self.step(self._clock.now())
+            except StoreUnavailable as error:
                 log.error("sender.store", error=str(error))
                 await asyncio.sleep(5)
             await asyncio.to_thread(self._store.wait, version, 0.5)
             await asyncio.sleep(GATHER_S)
 
-    def loop(self, now: datetime) -> None:
+    def step(self, now: datetime) -> None:
         """Give drawn sheets to printers, and see that every open print job is being carried."""
         self._ours.update(self._dispatch.assign(now))
         for printer in self._store.printers.all():
@@ -115,7 +115,7 @@ class Sender:
     async def _carry_to_the_end(self, print_job_id: int) -> None:
         """Take a print job from wherever its row says it is to its end."""
         is_certain = print_job_id in self._ours  # a row from before a restart may not tell the whole truth
-        refused_since: datetime | None = None
+        refused_since_s: float | None = None
         while True:
             print_job = self._store.print_jobs.get(print_job_id)
             if print_job.state not in OPEN_PRINT_JOBS:
@@ -131,15 +131,15 @@ class Sender:
                     is_certain = True
                     continue
                 await self._step(print_job, printer, client)
-                refused_since = None
+                refused_since_s = None
             except PrinterUnreachable as error:
                 self._watch.note_unreachable(printer, error)
                 if self._give_back(print_job_id, str(error)):
                     return
                 await asyncio.sleep(LATER_S)
             except PrinterBusy as error:
-                refused_since = refused_since or datetime.now(UTC)
-                is_long = datetime.now(UTC) - refused_since > timedelta(seconds=GIVE_BACK_AFTER_S)
+                refused_since_s = self._clock.monotonic() if refused_since_s is None else refused_since_s
+                is_long = self._clock.monotonic() - refused_since_s > GIVE_BACK_AFTER_S
                 if is_long and self._give_back(print_job_id, f"{printer.name} takes nothing: {error}"):
                     return
                 await asyncio.sleep(LATER_S)
@@ -201,7 +201,7 @@ class Sender:
                 self._store,
                 print_job,
                 "create",
-                datetime.now(UTC),
+                self._clock.now(),
                 job_id=created.job_id,
                 is_held=request.is_held and "job-hold-until" not in created.ignored,
             )
@@ -228,15 +228,15 @@ class Sender:
             if grave := sorted(_GRAVE & set(ignored)):
                 return await self._abort(print_job, client, _would_ignore(printer, request, grave))
         with self._store.transaction():
-            print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
+            print_job = progress.move_print_job(self._store, print_job, "begin", self._clock.now())
         try:
             created = await client.print_job(request, description, document, document_format.value)
         except (PrinterUnreachable, PrinterBusy) as error:
             # No connection, or an answer that nothing was taken: another printer may have the sheet.
-            return progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=str(error))
+            return progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason=str(error))
         with self._store.transaction():
             print_job = progress.move_print_job(
-                self._store, print_job, "send", datetime.now(UTC), job_id=created.job_id
+                self._store, print_job, "send", self._clock.now(), job_id=created.job_id
             )
         if grave := sorted(_GRAVE & set(created.ignored)):
             await client.cancel_job(created.job_id)
@@ -248,7 +248,7 @@ class Sender:
         """Give a job up of which no byte was sent."""
         if print_job.job_id is not None:
             await client.cancel_job(print_job.job_id)
-        return progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), holds=holds, reason=reason)
+        return progress.settle_print_job(self._store, print_job, "abort", self._clock.now(), holds=holds, reason=reason)
 
     def _request(self, print_job: PrintJob) -> JobRequest:
         sheet = self._store.sheets.get(print_job.sheet_id)
@@ -299,16 +299,16 @@ class Sender:
         if not document.is_file():
             raise FileNotFoundError(document)
         with self._store.transaction():
-            print_job = progress.move_print_job(self._store, print_job, "begin", datetime.now(UTC))
+            print_job = progress.move_print_job(self._store, print_job, "begin", self._clock.now())
         try:
             await client.send_document(print_job.job_id or 0, document, document_format.value)
         except (PrinterUnreachable, PrinterBusy):
             # No connection, or an answer that nothing was taken: the document provably did not begin.
             with self._store.transaction():
-                progress.move_print_job(self._store, print_job, "retry", datetime.now(UTC))
+                progress.move_print_job(self._store, print_job, "retry", self._clock.now())
             raise
         with self._store.transaction():
-            print_job = progress.move_print_job(self._store, print_job, "send", datetime.now(UTC))
+            print_job = progress.move_print_job(self._store, print_job, "send", self._clock.now())
         if print_job.is_held:
             await self._release(print_job, client)
         self._watch.soon(print_job.printer_id)
@@ -332,7 +332,7 @@ class Sender:
             if listed is not None and self._gives_back(printer) and is_unbegun(listed):
                 await self._take_back(print_job, client, listed)
             return
-        now = datetime.now(UTC)
+        now = self._clock.now()
         done = listed.impressions_completed if listed else None
         if verdict is Verdict.COMPLETE:
             progress.settle_print_job(self._store, print_job, "complete", now, impressions_completed=done)
@@ -353,8 +353,9 @@ class Sender:
         is_stuck = status is not None and (why_not_ready(printer, status) or BLOCKING_REASONS & bare_reasons(status))
         if not is_stuck:
             self._stopped_since.pop(printer.id, None)
-        since = self._stopped_since.setdefault(printer.id, datetime.now(UTC)) if is_stuck else datetime.now(UTC)
-        if not printer.inactive and datetime.now(UTC) - since < timedelta(seconds=TAKE_BACK_AFTER_S):
+        now_s = self._clock.monotonic()
+        since_s = self._stopped_since.setdefault(printer.id, now_s) if is_stuck else now_s
+        if not printer.inactive and now_s - since_s < TAKE_BACK_AFTER_S:
             return False
         others = [
             other
@@ -373,7 +374,7 @@ class Sender:
         is canceled, without an impression, is what lets the sheet go."""
         await client.cancel_job(listed.job_id)
         after = find(print_job.job_name, await client.jobs())
-        now = datetime.now(UTC)
+        now = self._clock.now()
         if after is not None and after.state is JobState.CANCELED and not after.impressions_completed:
             reason = f"{self._name(print_job)} had not begun with it: another printer takes it"
             progress.settle_print_job(self._store, print_job, "cancel", now, reason=reason)
@@ -391,7 +392,7 @@ class Sender:
         listed = find(print_job.job_name, await client.jobs())
         verdict = judge(print_job.state, listed, is_held=print_job.is_held)
         log.info("print_job.reconciled", id=print_job.id, state=print_job.state.value, verdict=verdict.value)
-        now = datetime.now(UTC)
+        now = self._clock.now()
         if verdict is Verdict.GIVE_BACK:
             progress.settle_print_job(self._store, print_job, "cancel", now, reason="nothing was printed")
         elif verdict is Verdict.WITHDRAW and listed is not None:
@@ -417,14 +418,14 @@ class Sender:
 
     def _doubt(self, print_job: PrintJob, why: str) -> None:
         reason = f"{why}: it cannot say whether the sheet came out of {self._name(print_job)}"
-        progress.settle_print_job(self._store, print_job, "doubt", datetime.now(UTC), reason=reason)
+        progress.settle_print_job(self._store, print_job, "doubt", self._clock.now(), reason=reason)
 
     def _give_back(self, print_job_id: int, reason: str) -> bool:
         """Let another printer have a sheet of which nothing was sent; False when it may not go."""
         print_job = self._store.print_jobs.get(print_job_id)
         if print_job.state is not PrintJobState.INTENDED:
             return False  # the printer knows the job: it must be asked before the sheet may go elsewhere
-        progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=reason)
+        progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason=reason)
         return True
 
     async def _refused(self, print_job_id: int, printer: Printer, client: PrinterClient, error: PrinterRefused) -> None:
@@ -436,17 +437,17 @@ class Sender:
                 log.warning("print_job.orphaned", id=print_job_id, error=str(second))
         if print_job.state in OPEN_PRINT_JOBS:
             reason = f"{printer.name}: {error}; change the profile or the paper, then set the status again"
-            progress.settle_print_job(self._store, print_job, "abort", datetime.now(UTC), reason=reason)
+            progress.settle_print_job(self._store, print_job, "abort", self._clock.now(), reason=reason)
 
     async def _withdraw(self, print_job: PrintJob, client: PrinterClient) -> None:
         if print_job.job_id is not None:
             await client.cancel_job(print_job.job_id)
-        progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason="the ticket was canceled")
+        progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason="the ticket was canceled")
 
     def _settle_without_printer(self, print_job: PrintJob) -> None:
         if print_job.state in (PrintJobState.INTENDED, PrintJobState.CREATED):
             reason = "the printer was removed"
-            progress.settle_print_job(self._store, print_job, "cancel", datetime.now(UTC), reason=reason)
+            progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason=reason)
         else:
             self._doubt(print_job, "the printer was removed")
 

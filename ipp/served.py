@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ class ServedJob:
     name: str
     user: str
     ticket: Group  # the job attributes that the client sent
+    created_at: datetime
     state: JobState = JobState.PENDING_HELD
     reasons: tuple[str, ...] = ("job-incoming",)
     message: str = ""
@@ -49,7 +51,6 @@ class ServedJob:
     is_whole: bool = False  # no further document can follow
     priority: int = 50
     output_device: str = ""
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     processing_at: datetime | None = None
     completed_at: datetime | None = None
     is_proof: bool = False
@@ -92,8 +93,22 @@ class Refusal(Exception):
 class Queue:
     """What stands behind a printer-uri. What it does not offer it need not have."""
 
-    started_at = datetime.now(UTC)
+    began_s = time.monotonic()  # when it came up
     uuid = ""  # the printer's, without urn:uuid:
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+        return datetime.now(UTC)
+
+    def up_s(self) -> int:
+        """printer-up-time (RFC 8011 §5.4.29): whole seconds since it came up, 1 or more; never goes back."""
+        return int(time.monotonic() - self.began_s) + 1
+
+    def up_s_at(self, moment: datetime) -> int:
+        """A moment in the same time; 0 or less before it came up. Told from now backwards and never later than now: the
+        clock may have been set meanwhile."""
+        now_s = self.up_s()
+        return min(now_s, now_s - int((self.now() - moment).total_seconds()))
 
     def operations(self) -> Sequence[int]:
         """What is offered."""

@@ -161,7 +161,7 @@ class VirtualPrinter(Queue):
 
     def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:  # noqa: ARG002
         """See Queue."""
-        job = ServedJob(len(self._jobs) + 1, name, asker.user, ticket)
+        job = ServedJob(len(self._jobs) + 1, name, asker.user, ticket, self.now())
         self._jobs[job.id] = job
         return job
 

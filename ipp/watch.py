@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 
 import aiohttp
 import structlog
@@ -69,7 +69,9 @@ class Watch:
         try:
             if printer.uri.startswith("ipps:") and not printer.fingerprint:
                 printer = await self._pinned(printer)
-            description = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe()
+            description = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe(
+                self._store.clock.now()
+            )
         except PrinterWantsTls:
             with self._store.transaction():
                 known = self._store.printers.get(printer.id)
@@ -85,7 +87,7 @@ class Watch:
             return  # changed while we asked
         if current.uuid and description.uuid and current.uuid != description.uuid:
             text = f"another printer answers at {printer.uri}: correct the address, or remove this entry"
-            self._keep(printer, _unreachable(text))
+            self._keep(printer, _unreachable(text, self._store.clock.now()))
             return
         if not current.uuid and description.uuid:
             self._store.printers.put(current.with_(uuid=description.uuid))
@@ -108,19 +110,19 @@ class Watch:
             PrinterError: it does not answer.
         """
         if printer.id not in self._descriptions:
-            answer = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe()
+            answer = await PrinterClient(printer.uri, self._http, Access.of(printer)).describe(self._store.clock.now())
             self._descriptions[printer.id] = answer.attributes
         return self._descriptions[printer.id]
 
     def note_unreachable(self, printer: Printer, error: PrinterUnreachable) -> None:
         """Take over what a sender found out, without waiting for the next poll."""
-        self._keep(printer, _unreachable(str(error)))
+        self._keep(printer, _unreachable(str(error), self._store.clock.now()))
         self._due[printer.id] = asyncio.get_running_loop().time() + GONE_EVERY_S
 
     def _note_failure(self, printer: Printer, error: PrinterError) -> None:
         self._silent[printer.id] = self._silent.get(printer.id, 0) + 1
         if isinstance(error, PrinterUnreachable) or self._silent[printer.id] >= SILENT_POLLS:
-            self._keep(printer, _unreachable(str(error)))
+            self._keep(printer, _unreachable(str(error), self._store.clock.now()))
         else:
             self.soon(printer.id)
 
@@ -138,5 +140,5 @@ class Watch:
             log.info("printer.state", id=printer.id, name=printer.name, state=new.state.value, reasons=reasons)
 
 
-def _unreachable(message: str) -> PrinterStatus:
-    return PrinterStatus(state=PrinterState.UNREACHABLE, message=message, since=datetime.now(UTC))
+def _unreachable(message: str, now: datetime) -> PrinterStatus:
+    return PrinterStatus(state=PrinterState.UNREACHABLE, message=message, since=now)

@@ -6,12 +6,12 @@ drawn again, over the same file.
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import structlog
@@ -26,7 +26,7 @@ from render.sheets import SheetPlan
 from render.sources import ImageFolders, check_settled, locate
 from render.workers import Cluster, Workers
 from store import progress
-from store.errors import StoreUnavailable
+from store.clock import first_at
 from store.profiles import IfExists
 from store.records import Instructions, ItemResult, Outcome, RenderJob, Sheet, Ticket, Timing
 from store.settings import is_between
@@ -35,6 +35,8 @@ from store.tables import Store
 
 log = structlog.get_logger("render")
 
+LOOK_EVERY_S = 0.5
+BUSY_S = 0.2  # while something is drawn: new tickets come too
 GATHER_S = 0.01  # one look at the store is enough for several commits
 CRASHED = (
     "the program that reads pictures was ended while it worked on this one: "
@@ -83,34 +85,32 @@ class RenderLoop:
         self._store, self._workers, self._image_folders, self._max_pixels = store, workers, image_folders, max_pixels
         self._running: dict[Future[Any], Work] = {}
         self._suspects: list[Work] = []
+        self._looked_since: dict[int, float] = {}  # by ticket: since when its pictures are waited for
         self._measured: dict[int, dict[str, Picture | RenderError]] = {}  # by ticket, until it is planned
         self._plans: dict[int, SheetPlan] = {}  # by sheet, while it waits to be drawn
 
-    def run(self, stopping: threading.Event) -> None:
-        """Go on until told to stop."""
-        while not stopping.is_set():
-            version = self._store.version
-            try:
-                did_something = self.loop(datetime.now(UTC))
-            except StoreUnavailable as error:
-                log.error("render.store_unavailable", error=str(error))
-                stopping.wait(5)
-                continue
-            except Exception as error:  # a fault of ours in one ticket must not stop the others
-                log.exception("render.surprise", error=repr(error))
-                self._measured.clear()  # measured again where it was under way
-                stopping.wait(1)
-                continue
-            if self._running:
-                wait(self._running, timeout=0.2, return_when=FIRST_COMPLETED)
-            elif not did_something:
-                self._store.wait(version, 0.5)
-                stopping.wait(GATHER_S)
+    def step(self, now: datetime) -> float:
+        """Do what can be done without waiting; returns the seconds until there may be more."""
+        try:
+            did_something = self._step(now)
+        except Exception:
+            self._measured.clear()  # measured again where it was under way
+            raise
+        return LOOK_EVERY_S if self._running or not did_something else 0.0
+
+    def rest(self, version: int, wait_s: float) -> None:
+        """Wait for a task to end or, where none is under way, for the store to move on from a version."""
+        if self._running:
+            wait(self._running, timeout=min(wait_s, BUSY_S), return_when=FIRST_COMPLETED)
+        elif self._store.wait(version, wait_s) != version:
+            time.sleep(GATHER_S)
+
+    def stop(self) -> None:
+        """End the drawing processes."""
         self._workers.stop()
         self._cluster.stop()
 
-    def loop(self, now: datetime) -> bool:
-        """Do what can be done without waiting; returns whether anything was done."""
+    def _step(self, now: datetime) -> bool:
         collected = self._collect(now)
         if self._store.is_resting(now):
             return collected
@@ -124,7 +124,7 @@ class RenderLoop:
         did_something = False
         for ticket in self._store.tickets.by("state", TicketState.WAITING.value):
             render_job = self._store.instructions.get(ticket.id).render_job
-            if may_start(render_job, ticket.opened_at.astimezone(), now.astimezone()):
+            if may_start(render_job, ticket.opened_at, now, self._store.settings.zone):
                 with self._store.transaction():
                     progress.move_ticket(self._store, ticket, "start", now)
                 did_something = True
@@ -234,7 +234,7 @@ class RenderLoop:
             try:
                 source = locate(image, self._store.folder, self._image_folders)
                 if image.path is not None:
-                    check_settled(source, image.name, now.timestamp())
+                    check_settled(source, image.name, self._store.clock.machine_time().timestamp())
             except PictureUnsettled as error:
                 with self._store.transaction():
                     progress.explain_ticket(self._store, ticket, str(error))
@@ -244,10 +244,15 @@ class RenderLoop:
                 missing.append(image.name)
             else:
                 tasks.append(MeasureTask(source, image.name, self._max_pixels, image.sha256 or ""))
-        if missing and now < ticket.opened_at + self._image_wait:
+        waited_s = self._store.clock.monotonic() - self._looked_since.setdefault(
+            ticket.id, self._store.clock.monotonic()
+        )
+        if missing and waited_s < self._image_wait.total_seconds():
+            until = now + self._image_wait - timedelta(seconds=waited_s)
             with self._store.transaction():
-                progress.explain_ticket(self._store, ticket, _why_without(missing, ticket.opened_at + self._image_wait))
+                progress.explain_ticket(self._store, ticket, _why_without(missing, self._store.local(until)))
             return False
+        self._looked_since.pop(ticket.id, None)
         self._measured[ticket.id] = known
         for task in tasks:
             self._submit(Work(ticket.id, task.name, task))
@@ -262,7 +267,9 @@ class RenderLoop:
             try:
                 future = self._cluster.submit(draw, work.task.portable())
             except OSError as error:  # a picture that went away just now
-                self._finish(work, PictureMissing(f"{work.image}: {error.strerror}: put it back"), datetime.now(UTC))
+                self._finish(
+                    work, PictureMissing(f"{work.image}: {error.strerror}: put it back"), self._store.clock.now()
+                )
                 return
         else:
             future = self._workers.submit(draw, work.task)
@@ -303,9 +310,9 @@ class RenderLoop:
             del self._running[future]
             error = future.exception() if future.done() and not future.cancelled() else None
             if future.done() and error is None and not future.cancelled():
-                self._finish(work, future.result(), datetime.now(UTC))
+                self._finish(work, future.result(), self._store.clock.now())
             elif work.was_suspected:
-                self._finish(work, PictureUnreadable(f"{work.image}: {CRASHED}"), datetime.now(UTC))
+                self._finish(work, PictureUnreadable(f"{work.image}: {CRASHED}"), self._store.clock.now())
             else:
                 work.was_suspected = True
                 self._suspects.append(work)
@@ -335,7 +342,7 @@ class RenderLoop:
             return
         with self._store.transaction():
             ticket = self._store.tickets.get(ticket_id)
-            plans, failures = _planned(instructions, known, ticket.opened_at)
+            plans, failures = _planned(instructions, known, self._store.local(ticket.opened_at))
             ticket = ticket.with_(results=tuple(failures))
             prints = {profile.id: profile.prints for profile in instructions.profiles}
             for sheet_plan in plans:
@@ -383,29 +390,30 @@ def _why_without(missing: Sequence[str], until: datetime) -> str:
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
     verb = "is" if len(missing) == 1 else "are"
     return (
-        f"waits until {until.astimezone():%H:%M} for {', '.join(missing[:3])}{more}, which {verb} not here yet: "
+        f"waits until {until:%H:%M} for {', '.join(missing[:3])}{more}, which {verb} not here yet: "
         "look whether the studio's program still uploads"
     )
 
 
-def may_start(render_job: RenderJob, opened: datetime, now: datetime) -> bool:
+def may_start(render_job: RenderJob, opened: datetime, now: datetime, zone: tzinfo | None) -> bool:
     """Whether a waiting ticket may start.
 
     Args:
         render_job: its.
-        opened: when it was opened, in the studio's time.
-        now: in the studio's time.
+        opened: when it was opened.
+        now: the time.
+        zone: the studio's.
 
-    >>> from datetime import time
+    >>> from datetime import UTC, time
     >>> night = RenderJob(name="n", kind="order", select_status="a", profile_ids=(1,), timing=Timing.HOURS,
     ...     start_time=time(20), end_time=time(6), finish_status="b", error_status="c")
-    >>> day = datetime(2026, 5, 1)
-    >>> [may_start(night, day, day.replace(hour=hour)) for hour in (23, 5, 12)]
+    >>> day = datetime(2026, 5, 1, tzinfo=UTC)
+    >>> [may_start(night, day, day.replace(hour=hour), UTC) for hour in (23, 5, 12)]
     [True, True, False]
     >>> evening = night.with_(timing=Timing.AT_TIME)
-    >>> [may_start(evening, day.replace(hour=12), day.replace(hour=hour)) for hour in (13, 20, 23)]
+    >>> [may_start(evening, day.replace(hour=12), day.replace(hour=hour), UTC) for hour in (13, 20, 23)]
     [False, True, True]
-    >>> may_start(evening, day.replace(hour=21), day.replace(hour=23))
+    >>> may_start(evening, day.replace(hour=21), day.replace(hour=23), UTC)
     False
     """
     if render_job.timing is Timing.BY_HAND:
@@ -413,11 +421,8 @@ def may_start(render_job: RenderJob, opened: datetime, now: datetime) -> bool:
     if render_job.timing is Timing.AT_ONCE:
         return True
     if render_job.timing is Timing.AT_TIME:
-        first = opened.replace(
-            hour=render_job.start_time.hour, minute=render_job.start_time.minute, second=0, microsecond=0
-        )
-        return now >= (first if first >= opened else first + timedelta(days=1))
-    return is_between(now.time(), render_job.start_time, render_job.end_time)
+        return now >= first_at(opened, render_job.start_time, zone)
+    return is_between(now.astimezone(zone).time(), render_job.start_time, render_job.end_time)
 
 
 def why_waiting(render_job: RenderJob) -> str:

@@ -26,7 +26,7 @@ def plan(
     Args:
         instructions: the ticket's; its id is the ticket's number.
         pictures: by image name: what is known of the picture, or why it cannot be used.
-        opened_at: when the ticket opened, for file names.
+        opened_at: when the ticket opened, in the studio's time, for file names and covers.
     """
     sheets: list[SheetPlan] = []
     failures: list[ItemResult] = []

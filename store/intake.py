@@ -159,7 +159,7 @@ def print_test_page(store: Store, printer: Printer, size: PrintSize, picture: by
     image = ImageRef(name="test page.jpg", sha256=digest)
     push = RecordPush(
         kind=RecordKind.TEST_PAGE,
-        number=_free_number(store, f"{now.astimezone():%Y-%m-%d %H:%M:%S}", RecordKind.TEST_PAGE),
+        number=_free_number(store, f"{store.local(now):%Y-%m-%d %H:%M:%S}", RecordKind.TEST_PAGE),
         revision=1,
         status=ASKED_FOR,
         client_name=printer.name,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -115,19 +116,34 @@ def close(store: Store, job: QueueJob, hold: str, now: datetime) -> QueueJob:
         return move(store, job, "hold" if hold else "close", now, position=float(job.id), reason=hold)
 
 
-def expire_incoming(store: Store, limit: timedelta, now: datetime) -> None:
-    """Give up on jobs whose client went away before the last document (multiple-operation-time-out)."""
-    for job in store.queue_jobs.by("state", QueueJobState.INCOMING.value):
-        last = max([job.created_at, *(document.at for document in job.documents)])
-        if now - last > limit:
+@dataclass(frozen=True)
+class Progress:
+    """How far a job was that still comes in, and since when."""
+
+    documents: int
+    since_s: float  # on the clock's monotonic time
+
+
+def expire_incoming(store: Store, limit_s: float, seen: dict[int, Progress]) -> None:
+    """Give up on jobs whose client went away before the last document (multiple-operation-time-out).
+
+    Args:
+        store: the open store.
+        limit_s: without a new document.
+        seen: how far each job was at the last look; brought up to date. After a restart all begin anew.
+    """
+    now_s = store.clock.monotonic()
+    incoming = store.queue_jobs.by("state", QueueJobState.INCOMING.value)
+    for gone in seen.keys() - {job.id for job in incoming}:
+        del seen[gone]
+    for job in incoming:
+        known = seen.get(job.id)
+        if known is None or known.documents != len(job.documents):
+            seen[job.id] = Progress(len(job.documents), now_s)
+        elif now_s - known.since_s > limit_s:
+            why = "its client did not send all of it in time"
             with store.transaction():
-                move(
-                    store,
-                    store.queue_jobs.get(job.id),
-                    "abort",
-                    now,
-                    reason="its client did not send all of it in time",
-                )
+                move(store, store.queue_jobs.get(job.id), "abort", store.clock.now(), reason=why)
 
 
 def open_ticket(

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from store.clock import Marks
 from store.model import Model, Name, Sha256, Stored
 from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
@@ -351,6 +352,10 @@ class Person(Stored):
     role: Role = Role.ADMINISTRATOR  # as all were before there were roles
     session_stamp: int = 0  # sessions with an older one have ended
     created_at: datetime | None = None
+
+
+class ClockMarks(Marks, Stored):
+    """What the next start must know of the clock; there is one of these."""
 
 
 # -- telling people ---------------------------------------------------------------------------------------------

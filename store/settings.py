@@ -105,6 +105,11 @@ class BoxSettings(Stored):
             raise ValueError("hours of operation have a beginning and an end: write both, or neither")
         return self
 
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The studio's time zone; None: the machine's."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
+
     def is_open(self, local: datetime) -> bool:
         """Whether a moment of the studio's time is within the hours of operation.
 

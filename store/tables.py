@@ -8,17 +8,18 @@ with store.transaction():
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from store.archive import Archive
 from store.audit import Audit
+from store.clock import Clock, ClockTrouble, MachineTime, Marks
 from store.database import Document
-from store.errors import Conflict, NotFound
+from store.errors import Conflict, NotFound, StoreUnavailable
 from store.folder import DataFolder, FolderLock
 from store.hot_folders import HotFolder
 from store.journal import Disk
@@ -30,6 +31,7 @@ from store.records import (
     AlertSettings,
     Asset,
     Change,
+    ClockMarks,
     DesktopClient,
     Download,
     Instructions,
@@ -52,6 +54,7 @@ from store.webhooks import Delivery, Webhook
 
 M = TypeVar("M", bound=Stored)
 _NEW_BOX = BoxSettings(id=1)
+MARK_EVERY_S, MARK_IDLE_S = 600.0, 3600.0
 
 
 class Shelf(Generic[M]):
@@ -158,19 +161,28 @@ def _is_open(sheet: Document) -> bool:
 class Store:
     """The open store of a data folder. One process has it; all its threads may use it."""
 
-    def __init__(self, root: Path, disk: Disk | None = None, on_trial: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        disk: Disk | None = None,
+        on_trial: Callable[[], bool] = lambda: False,
+        machine: MachineTime | None = None,
+        expects_time_server: bool = False,
+    ) -> None:
         """Take the folder and open its store.
 
         Args:
             root: the data folder.
             disk: the operating system's, or a test's unreliable one.
             on_trial: whether this version may still be given up for the one before; see JournalStorage.
+            machine: its clocks, or a test's; see Clock.
+            expects_time_server: see Clock.
 
         Raises:
             StoreLocked, StoreDamaged, StoreTooNew: with what to do.
         """
         self._lock = FolderLock(root)
-        self._free_bytes, self._free_seen_at = 0, 0.0
+        self._free_bytes, self._free_seen_s = 0, -inf
         try:
             self.folder = DataFolder(root)
             self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial)
@@ -231,6 +243,11 @@ class Store:
         self.alerts = Shelf(db, "alerts", Alert)
         self.box_settings = Shelf(db, "box_settings", BoxSettings)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
+        self.clock_marks = Shelf(db, "clock_marks", ClockMarks)
+        self.clock = Clock(machine, self._marks(), expects_time_server)
+        self._marked_s, self._marked_version = self.clock.monotonic(), self.version
+        if not self.is_on_trial:
+            self.remember_time()  # before anything is dated: what an estimated time is must be known
 
     def shelves(self) -> list[Shelf[Any]]:
         """Every table."""
@@ -269,10 +286,43 @@ class Store:
             self.box_settings.put(settings)
         return settings
 
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def local(self, moment: datetime) -> datetime:
+        """A moment in the studio's time zone."""
+        return moment.astimezone(self.settings.zone)
+
+    def _marks(self) -> Marks:
+        kept = self.clock_marks.find(1)
+        if kept is not None:
+            return kept
+        # Written by a version that kept none: the newest thing that happened tells.
+        happened = [thing.changed_at for shelf in (self.tickets, self.records) for thing in shelf.newest(20)]
+        return Marks(newest=max(happened, default=None), is_known=bool(happened))
+
+    def remember_time(self) -> None:
+        """Keep what the next start must know of the clock; writes seldom, and hardly ever while nothing happens."""
+        waited_s = self.clock.monotonic() - self._marked_s
+        kept, marks = self.clock_marks.find(1), self.clock.marks
+        is_news = kept is None or (kept.estimates, kept.estimating_since) != (marks.estimates, marks.estimating_since)
+        if is_news or waited_s >= (MARK_EVERY_S if self.version != self._marked_version else MARK_IDLE_S):
+            self._mark()
+
+    def confirm_clock(self) -> None:
+        """A person says that the machine's clock is right."""
+        self.clock.confirm()
+        self._mark()
+
+    def _mark(self) -> None:
+        self.clock_marks.put(ClockMarks(id=1, **dict(self.clock.marks)))
+        self._marked_s, self._marked_version = self.clock.monotonic(), self.version
+
+    # -- the box as a whole ---------------------------------------------------------------------------------------
+
     def is_resting(self, now: datetime) -> bool:
         """Whether nothing is to be started, drawn or given to printers: people paused it, or it is out of hours."""
         settings = self.settings
-        return settings.is_paused or not settings.is_open(now.astimezone())
+        return settings.is_paused or not settings.is_open(self.local(now))
 
     def pause(self, is_paused: bool) -> None:
         """Pause all processing, or let it go on."""
@@ -293,8 +343,13 @@ class Store:
         """What was found damaged when the store was opened."""
         return list(self._database.journal.damage)
 
+    def failures(self) -> list[str]:
+        """Why the box as a whole does not work, in sentences; empty while it does."""
+        return [self._database.journal.failed] if self._database.journal.failed else []
+
     def troubles(self, min_free_bytes: int) -> list[str]:
-        """What is wrong with what the store lies on, in sentences that say what to do; empty while all is well."""
+        """What is wrong with the clock and what the store lies on, in sentences that say what to do; empty while all
+        is well."""
         journal = self._database.journal
         kept = self.folder.store / "damaged"
         found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
@@ -306,19 +361,43 @@ class Store:
                 f"The disk is nearly full ({free_mb} MB free): no new records or pictures are taken until there is "
                 "room. What was accepted goes on. Delete old files from the output folder"
             )
-        return found
+        return [*found, self._clock_trouble()] if self.clock.is_told else found
+
+    def _clock_trouble(self) -> str:
+        said = f"{self.local(self.clock.machine_time()):%B %-d, %Y, %H:%M}"
+        rests = "Until then nothing is archived or deleted"
+        match self.clock.trouble:
+            case ClockTrouble.BEFORE_BUILD:
+                return (
+                    f"The clock of this box says {said}, which cannot be. Set it, or connect the box to a time server. "
+                    f"{rests}, and times are estimates"
+                )
+            case ClockTrouble.NOT_SYNCHRONIZED:
+                return (
+                    f"This box has not reached a time server since it started; its clock says {said}. If that is "
+                    f"right, say so under Health and log. {rests}"
+                )
+            case _:
+                newest = self.local(self.clock.marks.newest or self.clock.now())
+                return (
+                    f"The clock of this box says {said}, far from the last time that it knows of, "
+                    f"{newest:%B %-d, %Y, %H:%M}. If it is right, say so under Health and log; if not, set it. {rests}"
+                )
 
     def has_room(self, min_free_bytes: int) -> bool:
         """Whether there is room, and a disk, for new work; what is accepted needs what is left.
 
         The disk is asked once a second at most: thousands of pushes do not fill it meanwhile.
         """
-        now = time.monotonic()
-        if now - self._free_seen_at > 1.0:
-            self._free_bytes, self._free_seen_at = shutil.disk_usage(self.folder.root).free, now
+        now_s = self.clock.monotonic()
+        if now_s - self._free_seen_s > 1.0:
+            self._free_bytes, self._free_seen_s = shutil.disk_usage(self.folder.root).free, now_s
         return not self._database.journal.failed and self._free_bytes >= min_free_bytes
 
     def close(self) -> None:
         """Everything to the disk, and the folder free for another process."""
+        if self.version != self._marked_version:
+            with suppress(StoreUnavailable):  # a full disk: the mark before stands
+                self._mark()
         self._database.close()
         self._lock.release()

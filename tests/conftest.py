@@ -14,6 +14,7 @@ import structlog
 
 from store.tables import Store
 from tests.lab import CupsServer, EvePrinter, Network, VirtualPrinterProcess
+from tests.machine_time import SetTime
 
 # Tests with these share the machine's network with each other: they run one after the other.
 NETWORKED = {"network", "eve_printer", "virtual_printer", "cups_server", "appliance", "contract_run", "room"}
@@ -84,6 +85,20 @@ def no_thread_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def machine() -> SetTime:
+    """The clocks of `timed_store`."""
+    return SetTime()
+
+
+@pytest.fixture
+def timed_store(tmp_path: Path, machine: SetTime) -> Iterator[Store]:
+    """A store whose time passes only when the test says so."""
+    opened = Store(tmp_path / "data", machine=machine)
     yield opened
     opened.close()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +13,7 @@ from flask import Flask, current_app
 
 from ipp.rates import Rates
 from render.sources import ImageFolders
+from store.pulse import LoopState
 from store.records import AlertSettings
 from store.tables import Store
 from store.webhooks import Webhook
@@ -45,9 +46,8 @@ class Services:
     fixed: frozenset[str] = frozenset()  # of them, those that the panel cannot change
     first_run_is_over: Callable[[], None] = lambda: None  # the console need not show the code any more
     restart: Callable[[], None] = lambda: None  # ends this process in good order; it comes back
-    loops: Callable[[], dict[str, bool]] = dict  # by name, whether each of them runs
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    send_webhook: Callable[[Webhook, str, bytes], str] | None = None  # answers why it was refused, or ''
+    loops: Callable[[], Sequence[LoopState]] = tuple  # how each of them is
+    send_webhook: Callable[[Webhook, str, bytes, datetime], str] | None = None  # answers why it was refused, or ''
     send_alert: Callable[[AlertSettings, str], None] | None = None
     is_stopping: Callable[[], bool] = lambda: False
     first_run_code: str = field(default_factory=lambda: f"{secrets.randbelow(10**8):08d}")
@@ -57,6 +57,7 @@ class Services:
     is_safe: bool = False  # without drawing and printing
 
     def __post_init__(self) -> None:
+        self.started_at, self.began_s = self.store.clock.now(), self.store.clock.monotonic()
         from web.sync.changes import Bell, Polls
         from web.sync.pairing import PairingCodes
         from web.updates import Updates
@@ -71,6 +72,11 @@ class Services:
 def services() -> Services:
     """The running application's parts."""
     return cast(Services, current_app.extensions["printroom"])
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return services().store.clock.now()
 
 
 def create_app(parts: Services, secret_key: bytes) -> Flask:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -12,7 +11,7 @@ from render.colour import check_output_profile
 from render.draw import save
 from render.pictures import check_overlay
 from store.records import Asset, AssetKind
-from web import services
+from web import now, services
 
 pages = Blueprint("assets", __name__, url_prefix="/assets")
 
@@ -43,9 +42,7 @@ def upload() -> AnyResponse | tuple[str, int]:
     name = request.form.get("name", "").strip() or description or file.filename or "unnamed"
     with store.transaction():
         if not any(asset.sha256 == digest and asset.name == name for asset in store.assets.all()):
-            store.assets.add(
-                Asset(kind=kind, name=name[:200], sha256=digest, description=description, added_at=datetime.now(UTC))
-            )
+            store.assets.add(Asset(kind=kind, name=name[:200], sha256=digest, description=description, added_at=now()))
     return redirect(url_for("assets.index"))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import structlog
 from flask import Blueprint, Flask, Response, g, render_template, request
 
 from store.audit import Entry
-from web import services
+from web import now, services
 
 pages = Blueprint("audit", __name__, url_prefix="/audit")
 log = structlog.get_logger("web")
@@ -39,6 +37,7 @@ WORDS: dict[str, str] = {
     "clients.index": "let in the desktop client {name}",
     "clients.revoke": "revoked desktop client {client_id}",
     "downloads.revoke": "withdrew download link {download_id}",
+    "health.confirm_clock": "said that the machine's clock is right",
     "history.print_again": "printed sheet {sheet_id} of archived ticket {ticket_id} again",
     "hot_folders.edit": "set up the hot folder {name}",
     "hot_folders.remove": "removed hot folder {folder_id}",
@@ -106,7 +105,7 @@ def install(app: Flask) -> None:
         known = _Known({name: value[:80] for name, value in request.form.items() if "password" not in name})
         known.update(request.view_args or {})
         entry = Entry(
-            at=datetime.now(UTC),
+            at=now(),
             person=person.name if person else "somebody",
             address=request.remote_addr or "?",
             what=WORDS.get(endpoint, endpoint).format_map(known),

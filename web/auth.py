@@ -6,18 +6,31 @@ import hmac
 import re
 import threading
 import time
-from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from flask import Blueprint, Flask, Request, Response, g, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    Response,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
 from store import password_reset, queue_jobs
 from store.records import Person, Role
-from web import downloads, health, roles, services
+from web import downloads, health, now, roles, services
 from web.errors import Problem
 
 pages = Blueprint("auth", __name__)
@@ -41,11 +54,21 @@ def hash_password(password: str) -> str:
 
 
 class PanelSessions(SecureCookieSessionInterface):
-    """Sessions are the panel's: the sync API neither reads cookies nor sets any."""
+    """Sessions are the panel's: the sync API neither reads cookies nor sets any.
+
+    How old one is counts in the store's running time: nobody is logged out, or kept in, by a clock that was set.
+    """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """As Flask's, for people only."""
-        return self.session_class() if request.path.startswith("/sync/") else super().open_session(app, request)
+        """As Flask's, for people only, and without its wall time."""
+        signer = self._signer(app)
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        if signer is None or cookie is None or request.path.startswith("/sync/"):
+            return self.session_class() if signer is not None else None
+        try:
+            return self.session_class(signer.loads(cookie))
+        except BadSignature:
+            return self.session_class()
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002  (Flask's signature)
         """A session that began over https stays there."""
@@ -55,6 +78,16 @@ class PanelSessions(SecureCookieSessionInterface):
         """As Flask's, for people only."""
         if session.modified or session.accessed:
             super().save_session(app, session, response)
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        """Flask's adds the wall time to what it signs."""
+        return self._signer(app)
+
+    def _signer(self, app: Flask) -> URLSafeSerializer | None:
+        if not app.secret_key:
+            return None
+        how = {"key_derivation": self.key_derivation, "digest_method": self.digest_method}
+        return URLSafeSerializer(app.secret_key, salt="printroom-session", signer_kwargs=how)
 
 
 def install(app: Flask) -> None:
@@ -70,7 +103,7 @@ def install(app: Flask) -> None:
         if request.endpoint in _OPEN:
             return None
         person = services().store.people.find(session.get("person", 0))
-        if person is None or session.get("stamp", 0) != person.session_stamp:
+        if person is None or session.get("stamp", 0) != person.session_stamp or _is_over():
             if not len(services().store.people):
                 return redirect(url_for("auth.first_run"))
             return redirect(url_for("auth.login"))
@@ -133,9 +166,16 @@ def count_wrong(address: str, is_wrong: bool) -> None:
             raise Problem(429, "too-many-tries", "too many wrong tries from here: wait five minutes and try again")
 
 
+def _is_over() -> bool:
+    """Whether a session has lasted long enough."""
+    lasted_s = services().store.clock.running_s() - float(session.get("began_s", 0))
+    return lasted_s > current_app.permanent_session_lifetime.total_seconds()
+
+
 def _log_in(person: Person, then: str = "tickets.today") -> AnyResponse:
     session.clear()
     session["person"], session["stamp"] = person.id, person.session_stamp
+    session["began_s"] = round(services().store.clock.running_s())
     g.person = person
     session.permanent = True
     return redirect(url_for(then))
@@ -212,7 +252,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
     code = typed_code()
     password, errors = request.form.get("password", ""), {}
     person = next((one for one in administrators if one.name == request.form.get("name")), None)
-    if not password_reset.is_good(store.folder.root, code, datetime.now(UTC)):
+    if not password_reset.is_good(store.folder.root, code):
         count_wrong(address, is_wrong=True)
         errors["code"] = "This is not the code, or it is older than ten minutes. Ask the box for a new one."
     if person is None:
@@ -235,7 +275,7 @@ def release() -> str | tuple[str, int]:
         return render_template("release.html", released=[], error="")
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
-    released = queue_jobs.release_by_pin(services().store, request.form.get("pin", "").strip(), datetime.now(UTC))
+    released = queue_jobs.release_by_pin(services().store, request.form.get("pin", "").strip(), now())
     if not released:
         count_wrong(address, is_wrong=True)
         return render_template("release.html", released=[], error="No job waits for this PIN. Try again."), 422

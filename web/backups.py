@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -32,9 +31,9 @@ def make() -> Response | tuple[str, int]:
     parts, passphrase = services(), request.form.get("passphrase", "")
     if len(passphrase) < backups.MIN_PASSPHRASE:
         return _page({"passphrase": f"Write at least {backups.MIN_PASSPHRASE} characters."}), 422
-    now = datetime.now(UTC)
+    now = services().store.clock.now()
     pieces = backups.backup(parts.store, passphrase, parts.version, now, "pictures" in request.form)
-    name = f"printroom-{now.astimezone():%Y%m%d-%H%M}.zip"
+    name = f"printroom-{services().store.local(now):%Y%m%d-%H%M}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(pieces, mimetype="application/zip", headers=headers)
 
@@ -68,7 +67,7 @@ def restore() -> str | AnyResponse:
     if request.form.get("what") != "restore":
         backups.forget(root)
         return redirect(url_for("backups.index"))
-    backups.go(root, datetime.now().astimezone())
+    backups.go(root, services().store.local(services().store.clock.now()))
     services().restart()
     return render_template("restarting.html", next=url_for("tickets.today"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from store.records import DesktopClient, Scope
 from store.tables import Store
-from web import forms, services
+from web import forms, now, services
 
 pages = Blueprint("clients", __name__, url_prefix="/clients")
 
@@ -34,7 +33,7 @@ def new_client(store: Store, name: str, scopes: Sequence[Scope] = tuple(Scope)) 
         token_sha256=digest,
         scopes=tuple(scopes),
         acknowledged=newest[0].id if newest else 0,
-        created_at=datetime.now(UTC),
+        created_at=store.clock.now(),
     )
     return store.desktop_clients.add(client), token
 
@@ -47,7 +46,7 @@ def index() -> str | tuple[str, int]:
         return _page({scope.value: "on" for scope in Scope}, {})
     form = request.form
     scopes = tuple(scope for scope in Scope if form.get(scope.value))
-    probe = {"name": form.get("name", ""), "token_sha256": "0" * 64, "created_at": datetime.now(UTC)}
+    probe = {"name": form.get("name", ""), "token_sha256": "0" * 64, "created_at": now()}
     checked, errors = forms.build(DesktopClient, probe)
     if not scopes:
         errors["scopes"] = "Allow at least one of these."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from store import downloads
 from store.records import Download
-from web import services
+from web import now, services
 
 pages = Blueprint("downloads", __name__)
 
@@ -24,7 +23,7 @@ _PRIVATE = {"Cache-Control": "private, no-store", "X-Robots-Tag": "noindex"}
 @pages.get(downloads.PREFIX + "<token>")
 def show(token: str) -> AnyResponse:
     """What there is to download."""
-    link = downloads.find_link(services().store, token, datetime.now(UTC))
+    link = downloads.find_link(services().store, token, now())
     files = [(number, path.name, path.stat().st_size) for number, path in _files(link)]
     ticket = services().store.tickets.find(link.ticket_id)
     page = render_template(
@@ -37,9 +36,9 @@ def show(token: str) -> AnyResponse:
 def fetch(token: str) -> AnyResponse:
     """All files as one zip, made while it is sent: nothing is written, and its length is known beforehand."""
     store = services().store
-    link = downloads.find_link(store, token, datetime.now(UTC))
+    link = downloads.find_link(store, token, now())
     answer = zip_of([path for _, path in _files(link)], "photos.zip")
-    downloads.count_download(store, link, datetime.now(UTC))
+    downloads.count_download(store, link, now())
     return answer
 
 
@@ -61,7 +60,7 @@ def zip_of(paths: Sequence[Path], name: str) -> AnyResponse:
 @pages.get(downloads.PREFIX + "<token>/<int:number>")
 def one(token: str, number: int) -> AnyResponse:
     """One file."""
-    link = downloads.find_link(services().store, token, datetime.now(UTC))
+    link = downloads.find_link(services().store, token, now())
     path = dict(_files(link)).get(number)
     if path is None:
         abort(404, "this file is no longer on the box: ask the studio to render it again")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flask import Flask, g, request
 
 from store.records import PrinterState
 from store.sizes import PrintSize
 from store.states import SheetState, TicketState
-from web import forms, roles, services, units
+from web import forms, now, roles, services, units
 from web.help import page_for
 from web.settings import ROOMS
 
@@ -46,7 +46,7 @@ def tone(state: TicketState | SheetState | PrinterState) -> str:
 
 def ago(moment: datetime) -> str:
     """How long ago, as people say it."""
-    seconds = max(0, (datetime.now(UTC) - moment).total_seconds())
+    seconds = max(0, (now() - moment).total_seconds())
     if seconds < 60:
         return f"{seconds:.0f} s ago"
     if seconds < 3600:
@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 def local(moment: datetime) -> str:
     """A time in the box's time zone."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return services().store.local(moment).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def size(value: PrintSize) -> str:

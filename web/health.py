@@ -11,12 +11,12 @@ import sys
 import time
 import zipfile
 from collections import deque
-from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from web import services
 
@@ -32,15 +32,24 @@ _SECRETS = ("password", "token", "secret", "smtp_password", "username")
 @pages.get("/")
 def index() -> str:
     """Facts, in words."""
-    return render_template("health.html", facts=facts(), troubles=services().store.troubles(services().min_free_bytes))
+    parts = services()
+    troubles = [*parts.store.troubles(parts.min_free_bytes), *(loop.trouble for loop in parts.loops() if loop.trouble)]
+    clock = parts.store.clock
+    return render_template("health.html", facts=facts(), troubles=troubles, confirms_clock=clock.trouble is not None)
+
+
+@pages.post("/clock")
+def confirm_clock() -> AnyResponse:
+    """A person compared the machine's clock with another: it is right."""
+    services().store.confirm_clock()
+    return redirect(url_for("health.index"))
 
 
 @pages.get("/alive")
 def alive() -> tuple[Response, int]:
     """For the box's own health check, without a login: whether the store can be read and every loop runs."""
     parts = services()
-    stopped = sorted(name for name, is_up in parts.loops().items() if not is_up)
-    problems = [*(f"{name} has stopped" for name in stopped), *parts.store.troubles(0)]
+    problems = [*(loop.trouble for loop in parts.loops() if loop.is_failing), *parts.store.failures()]
     return jsonify(version=parts.version, healthy=not problems, problems=problems), 503 if problems else 200
 
 
@@ -73,7 +82,7 @@ def support() -> Response:
             bundle.writestr(f"{name}.json", _json(documents))
         for path in sorted((store.folder.root / "log").glob(f"{LOG_NAME}*")):
             bundle.write(path, f"log/{path.name}")
-    name = f"printroom-support-{datetime.now():%Y%m%d-%H%M}.zip"  # noqa: DTZ005  (the studio's time)
+    name = f"printroom-support-{store.local(store.clock.now()):%Y%m%d-%H%M}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(buffer.getvalue(), mimetype="application/zip", headers=headers)
 
@@ -85,7 +94,7 @@ def facts() -> dict[str, dict[str, str]]:
     memory = _memory()
     counts = {shelf.name: len(shelf) for shelf in store.shelves()}
     printers = [store.printer_status.find(printer.id) for printer in store.printers.all()]
-    since = datetime.now(UTC) - parts.started_at
+    up_s = store.clock.monotonic() - parts.began_s
     return {
         "Disk": {
             "Free": f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB",
@@ -100,20 +109,21 @@ def facts() -> dict[str, dict[str, str]]:
             "Damage found at the start": "; ".join(store.damage) or "none",
         },
         "Clock": {
-            "Time on this box": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            "Time used": f"{store.local(store.clock.now()):%Y-%m-%d %H:%M:%S %Z}",
+            "Time by this machine": f"{store.local(store.clock.machine_time()):%Y-%m-%d %H:%M:%S %Z}",
             "Set by the network": _clock_source(),
         },
         "Machine": {
             "Memory free": f"{_megabytes(memory, 'MemAvailable')} of {_megabytes(memory, 'MemTotal')} MB",
             "Name on the network": f"{parts.room.local_name}.local" if parts.room.local_name else "none of its own",
             "Load": ", ".join(f"{one:.2f}" for one in os.getloadavg()) + f" on {os.cpu_count()} cores",
-            "Running since": f"{parts.started_at.astimezone():%Y-%m-%d %H:%M} ({since.days} days)",
+            "Running since": f"{store.local(parts.started_at):%Y-%m-%d %H:%M} ({up_s // 86_400:.0f} days)",
         },
         "Work": {
             "Processing": "paused" if store.settings.is_paused else "going on",
             "Printers that answer": f"{sum(bool(one and one.state.value != 'unreachable') for one in printers)} "
             f"of {len(printers)}",
-            "Loops": ", ".join(f"{name} {'runs' if is_up else 'STOPPED'}" for name, is_up in parts.loops().items())
+            "Loops": ", ".join(f"{loop.name} {'FAILS' if loop.is_failing else 'runs'}" for loop in parts.loops())
             or "not started",
         },
         "Versions": {

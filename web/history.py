@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from store.records import ReprintReason
 from store.report import report
 from store.reprints import reprint
-from web import forms, services
+from web import forms, now, services
 from web.errors import Problem
 from web.tickets import MOST_COPIES, destinations, elsewhere, reprint_reason
 
@@ -41,9 +41,7 @@ def index() -> str:
 def printed() -> str:
     """Sheets by printer and paper, and what was printed again."""
     days = min(365, forms.number_or_none(request.args.get("days", "")) or 30)
-    return render_template(
-        "report.html", report=report(services().store, datetime.now(UTC) - timedelta(days=days)), days=days
-    )
+    return render_template("report.html", report=report(services().store, now() - timedelta(days=days)), days=days)
 
 
 @pages.get("/<month>/<int:ticket_id>")
@@ -74,5 +72,5 @@ def print_again(month: str, ticket_id: int, sheet_id: int) -> AnyResponse:
     copies, reason = forms.number_or_none(request.form.get("copies", "")) or 0, reprint_reason()
     if not 1 <= copies <= MOST_COPIES:
         raise Problem(422, "invalid", f"write how many copies, 1 to {MOST_COPIES}", "copies")
-    again = reprint(store, found.ticket, elsewhere(found.instructions), [(sheet, copies)], reason, datetime.now(UTC))
+    again = reprint(store, found.ticket, elsewhere(found.instructions), [(sheet, copies)], reason, now())
     return redirect(url_for("tickets.show", ticket_id=again.id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -46,13 +45,14 @@ def today() -> dict[str, Any]:
     statuses = {status.id: status for status in store.printer_status.all()}
     known = rates(store.printers.all(), statuses, store.print_jobs.newest(200))
     left_s = estimates(wanted, known)
-    needs = [Need(f"{text}.") for text in store.troubles(services().min_free_bytes)] + _needs(tickets) + _given_up()
+    box = [*store.troubles(services().min_free_bytes), *(loop.trouble for loop in services().loops() if loop.trouble)]
+    needs = [Need(f"{text}.") for text in box] + _needs(tickets) + _given_up()
     return {
         "open_tickets": [{**summary(ticket), "left_s": _time_left(ticket, left_s)} for ticket in tickets],
         "ended_tickets": [summary(ticket) for ticket in ended[:RECENT]],
         "printers": printer_rows(),
         "settings": settings,
-        "is_open": settings.is_open(datetime.now(UTC).astimezone()),
+        "is_open": settings.is_open(store.local(store.clock.now())),
         "is_set_up": settings.setup is SetupStep.DONE or bool(len(store.render_jobs)),
         "needs": needs,
         "soon": list(_run_outs(wanted)),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from store.records import Person, Role
 from store.tables import Store
-from web import auth, forms, services
+from web import auth, forms, now, services
 from web.errors import Problem
 
 pages = Blueprint("people", __name__, url_prefix="/people")
@@ -28,7 +26,7 @@ def index() -> str | AnyResponse | tuple[str, int]:
     form, store = request.form, services().store
     password = form.get("password", "")
     values = {"name": form.get("name", ""), "role": form.get("role", ""), "password_hash": "-"}
-    person, errors = forms.build(Person, {**values, "created_at": datetime.now(UTC)})
+    person, errors = forms.build(Person, {**values, "created_at": now()})
     if person is not None and store.people.by("name", person.name):
         errors["name"] = "Somebody has this name already."
     _check_password(password, errors)

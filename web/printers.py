@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
@@ -134,14 +133,15 @@ def identify(printer_id: int) -> str | AnyResponse | tuple[str, int]:
 @pages.post("/<int:printer_id>/test-page")
 def test_page(printer_id: int) -> AnyResponse:
     """Print a page with greys, colours and the trim's edge, on the paper that is loaded."""
-    parts, now = services(), datetime.now(UTC)
+    parts = services()
     store = parts.store
+    now = store.clock.now()
     printer = store.printers.get(printer_id)
     status = store.printer_status.find(printer_id)
     loaded = (status.media_ready or ()) if status else ()
     allowed = [one for one in loaded if any(one.is_same_paper(size) for size in printer.allowable_print_sizes)]
     size = next(iter((*allowed, *loaded, *printer.allowable_print_sizes)), parse_size("4x6"))
-    lines = (printer.name, store.settings.studio_name or "Printroom", f"{now.astimezone():%Y-%m-%d %H:%M} · {size}")
+    lines = (printer.name, store.settings.studio_name or "Printroom", f"{store.local(now):%Y-%m-%d %H:%M} · {size}")
     picture = parts.rehearser.check_page(CheckPage(size.width_um, size.height_um, lines))
     ticket = intake.print_test_page(store, printer, size, picture, now)
     return redirect(url_for("tickets.show", ticket_id=ticket.id))
@@ -243,7 +243,7 @@ def edit_pool(pool_id: int) -> str | AnyResponse | tuple[str, int]:
             return _pool_form(form, errors, store.printer_pools.find(pool_id)), 409
         pool = kept
         if not known:
-            offer(store, pool.name, datetime.now(UTC), pool_id=pool.id)
+            offer(store, pool.name, store.clock.now(), pool_id=pool.id)
         for printer in store.printers.all():
             if printer.id in chosen and printer.pool_id != pool.id:
                 store.printers.put(printer.with_(pool_id=pool.id))

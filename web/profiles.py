@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from hashlib import sha256 as sha256_of
 from urllib.parse import quote
 
@@ -22,7 +21,7 @@ from render.ready_made import PROFILES
 from store.profiles import RenderProfile
 from store.records import Asset, AssetKind
 from store.settings import Units
-from web import forms, profile_form, rehearsals, services
+from web import forms, now, profile_form, rehearsals, services
 from web.errors import problems_of
 from web.layouts import known_layouts
 from web.profile_form import check_profile
@@ -125,7 +124,7 @@ def take() -> AnyResponse | tuple[str, int]:
             if not any(asset.sha256 == one.sha256 for asset in store.assets.all()):
                 is_profile = one == profile.colour.profile
                 kind = AssetKind.COLOUR_PROFILE if is_profile else AssetKind.OVERLAY
-                store.assets.add(Asset(kind=kind, name=one.name, sha256=one.sha256, added_at=datetime.now(UTC)))
+                store.assets.add(Asset(kind=kind, name=one.name, sha256=one.sha256, added_at=now()))
         kept = store.render_profiles.add(profile.with_(id=0, name=_free_name(profile.name)))
     return redirect(url_for("profiles.edit", profile_id=kept.id))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +13,7 @@ from store import progress, queue_jobs
 from store.queue_setup import path_of
 from store.queues import OperatorAccess, PrintQueue, QueueAccess
 from store.states import ENDED_QUEUE_JOBS, QueueJobState
-from web import forms, services
+from web import forms, now, services
 from web.auth import hash_password
 from web.errors import Problem
 
@@ -59,7 +58,7 @@ def edit(queue_id: int) -> str | AnyResponse | tuple[str, int]:
         form = _typed(known) if known else {"access": QueueAccess.OPEN.value}
         return _form(form, {}, known)
     form = dict(request.form)
-    now = datetime.now(UTC)
+    now = services().store.clock.now()
     kind, _, number = form.get("target", "").partition(":")
     password = form.get("password", "")
     values: dict[str, Any] = {
@@ -129,7 +128,7 @@ def switch(queue_id: int, what: str) -> AnyResponse:
     store = services().store
     with store.transaction():
         queue = store.print_queues.get(queue_id)
-        changed = {"is_paused": what == "pause", "is_shut_down": False, "state_changed_at": datetime.now(UTC)}
+        changed = {"is_paused": what == "pause", "is_shut_down": False, "state_changed_at": now()}
         store.print_queues.put(queue.with_(**changed))
         for job in store.queue_jobs.by("queue_state", (queue_id, QueueJobState.PRINTING.value)):
             queue_jobs.pause(store, job, what == "pause")
@@ -145,9 +144,9 @@ def change_job(job_id: int, what: str) -> AnyResponse:
         if job.state in ENDED_QUEUE_JOBS or (what == "release" and job.state is not QueueJobState.HELD):
             raise Problem(409, "not-possible-now", "this job has moved on: look at it again")
         if what == "cancel":
-            progress.cancel_queue_job(store, job_id, datetime.now(UTC))
+            progress.cancel_queue_job(store, job_id, now())
         else:
-            queue_jobs.move(store, job, what, datetime.now(UTC))
+            queue_jobs.move(store, job, what, now())
     return redirect(url_for("queues.edit", queue_id=job.queue_id))
 
 

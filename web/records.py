@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -75,7 +73,7 @@ def picture(record_id: int, number: int) -> Response:
 @pages.post("/<int:record_id>/run")
 def run(record_id: int) -> str | AnyResponse | tuple[str, int]:
     """Run a render job on a record now, with all of its pictures or some of them."""
-    store, now = services().store, datetime.now(UTC)
+    store, now = services().store, services().store.clock.now()
     chosen = set(request.form.getlist("images"))
     with store.transaction():
         record = store.records.get(record_id)

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from store.settings import BoxSettings, Units
 from web import forms, services
-from web.units import use_time_zone
 
 pages = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -60,7 +59,6 @@ def edit() -> str | AnyResponse | tuple[str, int]:
         if form.get("seen") and form["seen"] != forms.seen(store.settings):
             return _page(form, {"": f"{forms.CHANGED}."}, store.settings), 409
         store.box_settings.put(settings)
-    use_time_zone(settings.time_zone)
     return redirect(url_for("settings.edit", saved="yes"))
 
 

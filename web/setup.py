@@ -4,7 +4,6 @@ page does."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -17,9 +16,8 @@ from store.queue_setup import offer
 from store.records import DesktopClient, PrinterPool, RenderJob, Scope
 from store.settings import SetupStep
 from store.tables import Store
-from web import forms, sample_studio, services, settings
+from web import forms, now, sample_studio, services, settings
 from web.overview import printer_rows
-from web.units import use_time_zone
 
 pages = Blueprint("setup", __name__, url_prefix="/setup")
 
@@ -85,7 +83,7 @@ def printers_live() -> str:
 @pages.post("/sample/<any(load, remove):what>")
 def sample(what: str) -> AnyResponse:
     """The sample studio comes, or goes."""
-    parts, now = services(), datetime.now(UTC)
+    parts, now = services(), services().store.clock.now()
     if what == "load":
         sample_studio.load(parts.store, parts.rehearser.sample_photo, now)
         return redirect(url_for("tickets.today"))
@@ -123,7 +121,6 @@ def _save_settings(form: Mapping[str, str]) -> forms.Errors:
     made, errors = settings.parse(store.settings, form)
     if made is not None:
         store.box_settings.put(made)
-        use_time_zone(made.time_zone)
     return errors
 
 
@@ -144,7 +141,7 @@ def _save_pool(form: Mapping[str, str]) -> forms.Errors:
         return errors
     with store.transaction():
         pool = store.printer_pools.add(pool)
-        offer(store, pool.name, datetime.now(UTC), pool_id=pool.id)
+        offer(store, pool.name, now(), pool_id=pool.id)
         for printer in store.printers.all():
             if printer.id in chosen:
                 store.printers.put(printer.with_(pool_id=pool.id))
@@ -175,7 +172,7 @@ def _save_render_job(form: Mapping[str, str]) -> forms.Errors:
 
 
 def _offer_code(form: Mapping[str, str]) -> forms.Errors:
-    probe = {"name": form.get("name", ""), "token_sha256": "0" * 64, "created_at": datetime.now(UTC)}
+    probe = {"name": form.get("name", ""), "token_sha256": "0" * 64, "created_at": now()}
     checked, errors = forms.build(DesktopClient, probe)
     if checked is not None:
         services().pairing.offer(checked.name, tuple(Scope))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from store import intake, progress
 from store.records import Instructions, Priority, ReprintReason
 from store.reprints import reprint
 from store.states import ENDED_TICKETS
-from web import forms, overview, services
+from web import forms, now, overview, services
 from web.downloads import zip_of
 from web.errors import Problem
 
@@ -86,14 +85,14 @@ def start(ticket_id: int) -> AnyResponse:
     """A person releases a ticket that waits."""
     store = services().store
     with store.transaction():
-        progress.move_ticket(store, store.tickets.get(ticket_id), "start", datetime.now(UTC), "started in the panel")
+        progress.move_ticket(store, store.tickets.get(ticket_id), "start", now(), "started in the panel")
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 
 @pages.post("/tickets/<int:ticket_id>/cancel")
 def cancel(ticket_id: int) -> AnyResponse:
     """A person stops a ticket."""
-    progress.cancel_ticket(services().store, ticket_id, datetime.now(UTC))
+    progress.cancel_ticket(services().store, ticket_id, now())
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 
@@ -101,7 +100,7 @@ def cancel(ticket_id: int) -> AnyResponse:
 def retry(ticket_id: int) -> AnyResponse:
     """A person has mended what made it fail."""
     store = services().store
-    again = intake.retry(store, store.tickets.get(ticket_id), datetime.now(UTC))
+    again = intake.retry(store, store.tickets.get(ticket_id), now())
     return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
@@ -150,7 +149,7 @@ def answer(sheet_id: int) -> AnyResponse:
     copies = forms.number_or_none(request.form.get("copies", "").strip())
     if copies is None:  # nothing is printed again because a field was left empty
         raise Problem(422, "invalid", "write how many copies came out: 0 prints all of them again", "copies")
-    sheet = progress.answer_unsure(services().store, sheet_id, copies, datetime.now(UTC))
+    sheet = progress.answer_unsure(services().store, sheet_id, copies, now())
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 
@@ -172,7 +171,7 @@ def print_again(ticket_id: int) -> AnyResponse:
     if not wanted:
         raise Problem(422, "invalid", "write for at least one sheet how many copies you want", "copies")
     frozen = store.instructions.get(ticket.id)
-    again = reprint(store, ticket, elsewhere(frozen), wanted, reason, datetime.now(UTC))
+    again = reprint(store, ticket, elsewhere(frozen), wanted, reason, now())
     return redirect(url_for("tickets.show", ticket_id=again.id))
 
 
@@ -213,7 +212,7 @@ def reprint_reason() -> ReprintReason:
 def release(sheet_id: int) -> AnyResponse:
     """A person decides about a sheet that would not look good."""
     prints = request.form.get("prints") == "yes"
-    sheet = progress.answer_held(services().store, sheet_id, prints, datetime.now(UTC))
+    sheet = progress.answer_held(services().store, sheet_id, prints, now())
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 

@@ -1,10 +1,7 @@
-"""Lengths, sizes and times as the studio writes them: in inches or centimetres, in its own time zone. Pure but for
-the process's time zone."""
+"""Lengths and sizes as the studio writes them: in inches or centimetres. Pure."""
 
 from __future__ import annotations
 
-import os
-import time
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
@@ -12,19 +9,6 @@ from store.settings import Units
 from store.sizes import UM_PER_UNIT, PrintSize, parse_size
 
 MAX_LENGTH_UM = 3_000_000
-
-
-def use_time_zone(name: str) -> None:
-    """Let this process's local time be a zone's; empty: the machine's.
-
-    Args:
-        name: as in the IANA's list, known to exist.
-    """
-    if name:
-        os.environ["TZ"] = name
-    else:
-        os.environ.pop("TZ", None)
-    time.tzset()
 
 
 def shown_size(size: PrintSize, units: Units) -> str:

@@ -10,7 +10,6 @@ import threading
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import IO, Any, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -223,7 +222,7 @@ class Updates:
         return Standing(Phase.CHECKED, manifest=self._box.ask("check", self._told))
 
     def _install(self) -> Standing:
-        backups.keep_before_update(self._store, self._version, datetime.now(UTC))
+        backups.keep_before_update(self._store, self._version, self._store.clock.now())
         if not self._store.settings.auto_start:
             self._store.pause(True)  # the new version must not be the first to find out
         manifest = self._box.ask("install", self._told)

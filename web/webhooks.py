@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from pydantic import ValidationError
@@ -11,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from store import webhooks
 from store.webhooks import Webhook
-from web import forms, services
+from web import forms, now, services
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -25,7 +24,7 @@ def index() -> str | AnyResponse | tuple[str, int]:
         return _page({}, {})
     form = request.form
     try:
-        webhooks.add(services().store, form.get("name", ""), form.get("url", "").strip(), datetime.now(UTC))
+        webhooks.add(services().store, form.get("name", ""), form.get("url", "").strip(), now())
     except ValidationError:
         probe = {"name": form.get("name", ""), "url": form.get("url", "").strip(), "secret": "", "created_at": 0}
         _, errors = forms.build(Webhook, probe)
@@ -59,9 +58,9 @@ def change(webhook_id: int, what: str) -> str | AnyResponse | tuple[str, int]:
         with parts.store.transaction():
             parts.store.webhooks.put(webhook.with_(inactive=what == "pause"))
     elif parts.send_webhook is not None:
-        now = datetime.now(UTC)
+        now = services().store.clock.now()
         body = json.dumps({"type": "test", "timestamp": now.isoformat(), "data": {}}).encode()
-        refusal = parts.send_webhook(webhook, f"test_{now:%Y%m%d%H%M%S%f}", body)
+        refusal = parts.send_webhook(webhook, f"test_{now:%Y%m%d%H%M%S%f}", body, now)
         if refusal:
             return _page({}, {"": f"{webhook.name} did not take the test: {refusal}."}), 502
         return _page({}, {}, f"{webhook.name} took the test.")
@@ -73,7 +72,7 @@ def dead_letter(delivery_id: int, what: str) -> AnyResponse:
     """Try one that was given up, or forget it."""
     store = services().store
     if what == "again":
-        webhooks.send_again(store, delivery_id, datetime.now(UTC))
+        webhooks.send_again(store, delivery_id, now())
     else:
         store.deliveries.remove(store.deliveries.get(delivery_id).id)
     return redirect(url_for("webhooks.index"))

@@ -70,20 +70,20 @@ def test_paper_that_is_missing_is_told_once_after_a_while_and_again_when_it_happ
     with hook.running() as address:
         store.alert_settings.add(AlertSettings(webhook_url=address, after_s=60))
         alerts = Alerts(store)
-        alerts.loop(NOW)
+        alerts.step(NOW)
         assert hook.bodies == []  # it may be over in a moment
-        alerts.loop(NOW + MINUTE)
-        alerts.loop(NOW + 2 * MINUTE)
-        Alerts(store).loop(NOW + 3 * MINUTE)  # after a restart
+        alerts.step(NOW + MINUTE)
+        alerts.step(NOW + 2 * MINUTE)
+        Alerts(store).step(NOW + 3 * MINUTE)  # after a restart
         assert [body["text"] for body in hook.bodies] == [f"Session S-1 of Avery Lindqvist (ticket 1) waits: {PAPER}."]
         with store.transaction():
             progress.explain_ticket(store, store.tickets.get(1), "")
-        alerts.loop(NOW + 4 * MINUTE)
+        alerts.step(NOW + 4 * MINUTE)
         assert store.alerts.all() == []
         with store.transaction():
             progress.explain_ticket(store, store.tickets.get(1), PAPER)
         for minute in (5, 6, 7):
-            alerts.loop(NOW + minute * MINUTE)
+            alerts.step(NOW + minute * MINUTE)
         assert len(hook.bodies) == 2
 
 
@@ -95,12 +95,12 @@ def test_what_does_not_get_through_is_tried_again_later_and_later(store: Store) 
         store.alert_settings.add(AlertSettings(webhook_url=address, after_s=0))
         alerts = Alerts(store)
         for second in range(0, 120, 5):
-            alerts.loop(NOW + timedelta(seconds=second))
+            alerts.step(NOW + timedelta(seconds=second))
         (alert,) = store.alerts.all()
         assert len(hook.bodies) == 4 and alert.tries == 4  # at 0, 15, 45 and 105 seconds
         assert "the webhook answered 500" in alert.error
         hook.status = 200
-        alerts.loop(NOW + timedelta(hours=1))
+        alerts.step(NOW + timedelta(hours=1))
     assert store.alerts.all()[0].sent_at is not None
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,19 +23,25 @@ from store.states import TicketState
 from store.tables import Store
 from tests.appliance.conftest import Appliance, Studio
 from tests.lab import VirtualPrinterProcess, until
+from tests.machine_time import SetTime
 from tests.studio import NOW
 
 PHOTO = sample_photo(1, 90, 60)
 
 
+@pytest.fixture
+def store(timed_store: Store) -> Store:
+    return timed_store
+
+
 class Place:
     """A hot folder, with time that passes when it is told to."""
 
-    def __init__(self, store: Store, root: Path, **changes: object) -> None:
+    def __init__(self, store: Store, machine: SetTime, root: Path, **changes: object) -> None:
         profile = store.render_profiles.add(RenderProfile(name="Lustre"))
         fields = {"name": "Lustre 8x10", "profile_id": profile.id, **changes}
         store.hot_folders.add(HotFolder.model_validate(fields))
-        self.store, self.root, self.path, self.now = store, root, root / "Lustre 8x10", NOW
+        self.store, self.machine, self.root, self.path = store, machine, root, root / "Lustre 8x10"
         self.watcher = HotFolders(store, root)
         self.path.mkdir(parents=True)
 
@@ -48,8 +53,8 @@ class Place:
 
     def look(self, times: int = 1, every_s: float = 2) -> None:
         for _ in range(times):
-            self.watcher.loop(self.now)
-            self.now += timedelta(seconds=every_s)
+            self.watcher.step(self.store.clock.now())
+            self.machine.pass_s(every_s)
 
     def restart(self) -> None:
         self.watcher = HotFolders(self.store, self.root)
@@ -67,8 +72,8 @@ class Place:
 
 
 @pytest.fixture
-def place(store: Store, tmp_path: Path) -> Place:
-    return Place(store, tmp_path / "hot", quantity=2)
+def place(store: Store, machine: SetTime, tmp_path: Path) -> Place:
+    return Place(store, machine, tmp_path / "hot", quantity=2)
 
 
 def test_a_picture_is_taken_when_it_has_stopped_growing(place: Place, store: Store) -> None:
@@ -130,8 +135,10 @@ def test_a_job_ticket_whose_pictures_never_come_is_put_aside(place: Place) -> No
     assert place.here() == [] and "pictures that did not come: gone.jpg" in place.why()
 
 
-def test_pictures_wait_for_a_job_ticket_where_the_folder_says_so(store: Store, tmp_path: Path) -> None:
-    place = Place(store, tmp_path / "hot", needs_job_ticket=True)
+def test_pictures_wait_for_a_job_ticket_where_the_folder_says_so(
+    store: Store, machine: SetTime, tmp_path: Path
+) -> None:
+    place = Place(store, machine, tmp_path / "hot", needs_job_ticket=True)
     place.drop("a.jpg")
     place.look(6)
     assert place.records == [] and place.here() == ["a.jpg"]
@@ -216,8 +223,8 @@ def test_what_cannot_be_read_is_put_aside_and_the_others_go_on(place: Place, mon
     assert "Permission denied" in place.why()
 
 
-def test_files_that_nobody_wants_kept_are_deleted(store: Store, tmp_path: Path) -> None:
-    place = Place(store, tmp_path / "hot", keeps_files=False)
+def test_files_that_nobody_wants_kept_are_deleted(store: Store, machine: SetTime, tmp_path: Path) -> None:
+    place = Place(store, machine, tmp_path / "hot", keeps_files=False)
     place.drop("a.jpg")
     place.look(5)
     assert len(place.records) == 1 and not list(place.path.rglob("*.jpg"))
@@ -225,10 +232,10 @@ def test_files_that_nobody_wants_kept_are_deleted(store: Store, tmp_path: Path) 
 
 @pytest.mark.parametrize("step", range(1, 29))
 def test_a_crash_at_any_step_prints_once(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    store: Store, machine: SetTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Each call that changes something on the disk or in the store in turn is the last one of a run."""
-    place = Place(store, tmp_path / "hot")
+    place = Place(store, machine, tmp_path / "hot")
     count = 0
 
     class Crash(BaseException):

@@ -74,7 +74,7 @@ def test_a_change_is_sent_signed_as_standard_webhooks_has_it(store: Store, recei
     finish(store, "before")
     webhook = webhooks.add(store, "Dashboard", receiver.url, NOW)
     finish(store, "S-1")
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     ((headers, body),) = receiver.got
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     key = base64.b64decode(webhook.secret.removeprefix("whsec_"))
@@ -82,7 +82,7 @@ def test_a_change_is_sent_signed_as_standard_webhooks_has_it(store: Store, recei
     assert hmac.compare_digest(headers["webhook-signature"], wanted)
     event = json.loads(body)
     assert (event["type"], event["data"]["number"], event["data"]["status"]) == ("record.changed", "S-1", FINISH)
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     assert len(receiver.got) == 1 and len(store.deliveries) == 0
 
 
@@ -92,11 +92,11 @@ def test_what_is_not_taken_comes_again_later_and_with_the_same_id(store: Store, 
     finish(store, "S-1")
     finish(store, "S-2")
     receiver.statuses = [503]
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     assert receiver.got == []  # nor was the second one tried behind it: they go in their order
-    Webhooks(store).loop(NOW + timedelta(seconds=1))
+    Webhooks(store).step(NOW + timedelta(seconds=1))
     assert [json.loads(body)["data"]["number"] for _, body in receiver.got] == ["S-2"]
-    Webhooks(store).loop(NOW + webhooks.FIRST_RETRY)
+    Webhooks(store).step(NOW + webhooks.FIRST_RETRY)
     assert [json.loads(body)["data"]["number"] for _, body in receiver.got] == ["S-2", "S-1"]
     assert {headers["webhook-id"] for headers, _ in receiver.got} == {"chg_1_1", "chg_1_2"}
 
@@ -107,11 +107,11 @@ def test_who_refuses_again_and_again_is_given_up_and_may_be_tried_again(store: S
     finish(store, "S-1")
     receiver.statuses = [400] * webhooks.MAX_REFUSALS
     for hour in range(webhooks.MAX_REFUSALS + 2):
-        Webhooks(store).loop(NOW + timedelta(hours=hour))
+        Webhooks(store).step(NOW + timedelta(hours=hour))
     (dead,) = store.deliveries.all()
     assert dead.is_dead and dead.tries == webhooks.MAX_REFUSALS and dead.error == "it answered 400"
     webhooks.send_again(store, dead.id, NOW)
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     assert len(receiver.got) == 1 and len(store.deliveries) == 0
 
 
@@ -121,7 +121,7 @@ def test_an_address_that_is_away_is_given_up_after_two_days(store: Store) -> Non
     finish(store, "S-1")
     now, tries = NOW, 0
     while not store.deliveries.all() or not store.deliveries.all()[0].is_dead:
-        Webhooks(store).loop(now)
+        Webhooks(store).step(now)
         now, tries = store.deliveries.all()[0].due_at, tries + 1
     assert webhooks.GIVE_UP_AFTER <= now - NOW < webhooks.GIVE_UP_AFTER + timedelta(hours=3) and tries < 80
 
@@ -129,8 +129,8 @@ def test_an_address_that_is_away_is_given_up_after_two_days(store: Store) -> Non
 def test_a_redirect_is_not_followed(store: Store, receiver: Receiver) -> None:
     webhook = webhooks.add(store, "Dashboard", receiver.url, NOW)
     receiver.statuses = [302]
-    assert try_to_send(webhook, "test_1", b"{}") == "it answered 302"
-    assert try_to_send(webhook, "test_2", b"{}") == ""
+    assert try_to_send(webhook, "test_1", b"{}", NOW) == "it answered 302"
+    assert try_to_send(webhook, "test_2", b"{}", NOW) == ""
 
 
 def test_a_paused_webhook_gets_what_it_missed_when_it_goes_on(store: Store, receiver: Receiver) -> None:
@@ -138,10 +138,10 @@ def test_a_paused_webhook_gets_what_it_missed_when_it_goes_on(store: Store, rece
     webhook = webhooks.add(store, "Dashboard", receiver.url, NOW)
     store.webhooks.put(webhook.with_(inactive=True))
     finish(store, "S-1")
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     assert receiver.got == []
     store.webhooks.put(store.webhooks.get(1).with_(inactive=False))
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     assert len(receiver.got) == 1
 
 
@@ -150,8 +150,8 @@ def test_changes_that_are_on_their_way_are_not_forgotten(store: Store) -> None:
     webhooks.add(store, "Dashboard", "http://127.0.0.1:1/", NOW)
     finish(store, "S-1")
     finish(store, "S-2")
-    Webhooks(store).loop(NOW)
+    Webhooks(store).step(NOW)
     store.deliveries.remove(store.deliveries.all()[1].id)
     keeps_tickets = Retention(tickets=timedelta(days=500), archive=timedelta(days=900))
-    Housekeeper(store, keeps_tickets).loop(NOW + timedelta(days=300))
+    Housekeeper(store, keeps_tickets).step(NOW + timedelta(days=300))
     assert [change.number for change in store.changes.all()] == ["S-1"]

@@ -42,7 +42,7 @@ KIM = Asker("kim", is_authenticated=True, is_operator=True)
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, PoolQueue]]:
     store = Store(tmp_path_factory.mktemp("fuzz") / "data")
     pool = store.printer_pools.add(PrinterPool(name="Lab"))
-    yield store, PoolQueue(store, offer(store, "Lab", NOW, pool_id=pool.id).id, NOW)
+    yield store, PoolQueue(store, offer(store, "Lab", NOW, pool_id=pool.id).id, store.clock.monotonic())
     store.close()
 
 

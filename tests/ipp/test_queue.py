@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Client:
             path.write_bytes(document)
             received = Received(path, len(document), document_format)
         request, _ = codec.decode(codec.encode(message))
-        served = PoolQueue(self.store, self.queue.id, NOW)
+        served = PoolQueue(self.store, self.queue.id, self.store.clock.monotonic())
         answer = respond(request, served, URI, received, asker, self.subscriptions)
         again, _ = codec.decode(codec.encode(answer))  # every answer can be written
         return again
@@ -188,9 +188,13 @@ def test_a_job_of_several_documents_waits_for_the_last_one_and_blocks_nobody(cli
 
 def test_a_client_that_never_sends_its_document_is_given_up_on(client: Client) -> None:
     client.ask(Operation.CREATE_JOB)
-    queue_jobs.expire_incoming(client.store, timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=50))
+    seen: dict[int, queue_jobs.Progress] = {}
+    queue_jobs.expire_incoming(client.store, 60, seen)
+    seen[1] = replace(seen[1], since_s=seen[1].since_s - 59)
+    queue_jobs.expire_incoming(client.store, 60, seen)
     assert client.job(1).state is QueueJobState.INCOMING
-    queue_jobs.expire_incoming(client.store, timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=61))
+    seen[1] = replace(seen[1], since_s=seen[1].since_s - 2)
+    queue_jobs.expire_incoming(client.store, 60, seen)
     assert client.told(1).number("job-state") == JobState.ABORTED
 
 
@@ -534,7 +538,7 @@ def heard(client: Client, number: int, first: int = 1) -> list[Group]:
 
 def test_what_happens_to_jobs_is_told_in_order_and_once_for_each_number(client: Client) -> None:
     number = subscribed(client, "job-state-changed", "job-completed", notify_user_data=b"me")
-    served = PoolQueue(client.store, client.queue.id, NOW)
+    served = PoolQueue(client.store, client.queue.id, client.store.clock.monotonic())
     before = seen(served.jobs())
     client.print()
     for event in job_events(before, served.jobs()):
@@ -578,7 +582,7 @@ def test_a_jobs_subscription_ends_with_the_job(client: Client) -> None:
     group = Group(GroupTag.SUBSCRIPTION, [attribute("notify-pull-method", "ippget")])
     created = client.ask(Operation.PRINT_JOB, document=JPEG, groups=[group])
     number = created.group(GroupTag.SUBSCRIPTION).number("notify-subscription-id") or 0
-    served = PoolQueue(client.store, client.queue.id, NOW)
+    served = PoolQueue(client.store, client.queue.id, client.store.clock.monotonic())
     before = seen(served.jobs())
     client.ask(Operation.CANCEL_JOB, attribute("job-id", 1))
     for event in job_events(before, served.jobs()):

@@ -22,6 +22,7 @@ from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 from tests.lab import EvePrinter, VirtualPrinterProcess, free_port, until
+from tests.machine_time import SetTime
 from tests.studio import ERROR, FINISH, NOW, add_render_job, photo, push
 
 StartEve = Callable[..., EvePrinter]
@@ -361,15 +362,37 @@ def test_a_canceled_ticket_prints_nothing_more(store: Store, pool: PrinterPool, 
     assert printer.printed() == [] and len(store.changes) == 0
 
 
-def test_while_processing_is_paused_nothing_is_given_up(store: Store, pool: PrinterPool) -> None:
+def waiting_for_nobody(store: Store) -> Dispatch:
+    """A sheet for a printer of which nothing is known."""
+    pool = store.printer_pools.add(PrinterPool(name="Lab"))
     add_printer(store, pool, "ipp://127.0.0.1:1/ipp/print")
     drawn_ticket(store, pool, [1])
     dispatch = Dispatch(store, timedelta(hours=4))
-    dispatch.assign(NOW)  # nobody knows the printer yet
-    store.pause(True)
-    assert dispatch.assign(NOW + timedelta(hours=9)) == []
-    store.pause(False)
-    dispatch.assign(NOW + timedelta(hours=9, seconds=1))
-    assert store.sheets.get(1).state is SheetState.DRAWN
-    dispatch.assign(NOW + timedelta(hours=14))
-    assert store.sheets.get(1).state is SheetState.FAILED
+    dispatch.assign(store.clock.now())
+    return dispatch
+
+
+def test_while_processing_is_paused_nothing_is_given_up(timed_store: Store, machine: SetTime) -> None:
+    dispatch = waiting_for_nobody(timed_store)
+    timed_store.pause(True)
+    machine.pass_s(9 * 3600)
+    assert dispatch.assign(timed_store.clock.now()) == []
+    timed_store.pause(False)
+    machine.pass_s(1)
+    dispatch.assign(timed_store.clock.now())
+    assert timed_store.sheets.get(1).state is SheetState.DRAWN
+    machine.pass_s(5 * 3600)
+    dispatch.assign(timed_store.clock.now())
+    assert timed_store.sheets.get(1).state is SheetState.FAILED
+
+
+@pytest.mark.parametrize("hours", [10, -1, 24 * 365])
+def test_a_clock_that_is_set_gives_nothing_up(timed_store: Store, machine: SetTime, hours: int) -> None:
+    dispatch = waiting_for_nobody(timed_store)
+    machine.pass_s(60)
+    machine.set_wall(machine.wall() + timedelta(hours=hours))
+    dispatch.assign(timed_store.clock.now())
+    assert timed_store.sheets.get(1).state is SheetState.DRAWN
+    machine.pass_s(4 * 3600)
+    dispatch.assign(timed_store.clock.now())
+    assert timed_store.sheets.get(1).state is SheetState.FAILED

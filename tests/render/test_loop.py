@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from appliance.supervision import Loop
 from render.colour import adobe_rgb_profile
 from render.loop import CRASHED, RenderLoop
 from render.ready_made import READY_MADE
@@ -47,7 +47,7 @@ def render(store: Store, workers: Workers) -> RenderUntil:
         deadline = time.monotonic() + 60
         while (ticket := store.tickets.get(ticket_id)).state not in states:
             assert time.monotonic() < deadline, f"still {ticket.state}"
-            if not loop.loop(now):
+            if loop.step(now):
                 time.sleep(0.01)
         return ticket
 
@@ -106,7 +106,7 @@ def test_by_hand_waits_for_a_person(store: Store, render: RenderUntil) -> None:
     intake.accept(store, push(photo(store)), NOW)
     ticket = store.tickets.get(1)
     loop = RenderLoop(store, Workers(1), ImageFolders(), 50_000_000)
-    assert not loop.loop(NOW)
+    assert loop.step(NOW) > 0
     assert store.tickets.get(1).reason == "waits for a person: press Start"
     with store.transaction():
         progress.move_ticket(store, store.tickets.get(ticket.id), "start", NOW)
@@ -119,11 +119,11 @@ def test_a_restart_in_the_middle_draws_what_is_missing_and_no_second_file(store:
     first = RenderLoop(store, workers, ImageFolders(), 50_000_000)
     deadline = time.monotonic() + 60
     while not store.sheets.by("ticket_state", (1, SheetState.DRAWN.value)):
-        first.loop(NOW)
+        first.step(NOW)
         assert time.monotonic() < deadline
     second = RenderLoop(store, Workers(1), ImageFolders(), 50_000_000)  # as after a crash: knows nothing of the first
     while store.tickets.get(1).state is TicketState.RENDERING:
-        second.loop(NOW)
+        second.step(NOW)
         assert time.monotonic() < deadline
     second._workers.stop()
     assert store.tickets.get(1).state is TicketState.FINISHED
@@ -137,7 +137,7 @@ def test_a_killed_worker_costs_a_retry_and_no_sheet(store: Store, workers: Worke
     killed = False
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:
-        loop.loop(NOW)
+        loop.step(NOW)
         time.sleep(0.01)
         assert time.monotonic() < deadline
         if not killed and loop._running and store.sheets.by("ticket", 1):  # the first sheets are being drawn
@@ -172,15 +172,15 @@ def test_a_picture_that_kills_its_worker_twice_fails_alone(
 
 def test_the_thread_starts_a_ticket_soon_and_stops_when_told(store: Store) -> None:
     add_render_job(store)
-    stopping = threading.Event()
-    thread = threading.Thread(target=RenderLoop(store, Workers(1), ImageFolders(), 50_000_000).run, args=(stopping,))
-    thread.start()
+    drawing = RenderLoop(store, Workers(1), ImageFolders(), 50_000_000)
+    loop = Loop("Drawing", store, drawing.step, rest=drawing.rest, end=drawing.stop)
+    loop.start()
     intake.accept(store, push(photo(store)), datetime.now(UTC))
     deadline = time.monotonic() + 30
     while store.tickets.get(1).state not in ENDED_TICKETS and time.monotonic() < deadline:
         time.sleep(0.05)
-    stopping.set()
-    thread.join()
+    loop.stop()
+    loop.join()
     assert store.tickets.get(1).state is TicketState.FINISHED
 
 
@@ -261,15 +261,15 @@ def test_a_file_that_is_still_being_copied_is_waited_for(store: Store, workers: 
     whole = sample_photo(1, 900, 600)
     path = tmp_path / "a.jpg"
     path.write_bytes(whole[: len(whole) // 2])
-    loop.loop(datetime.now(UTC))
-    assert not loop.loop(datetime.now(UTC))
+    loop.step(datetime.now(UTC))
+    assert loop.step(datetime.now(UTC)) > 0
     ticket = store.tickets.get(1)
     assert (ticket.state, ticket.reason) == (TicketState.RENDERING, "waits until a.jpg is completely copied")
     path.write_bytes(whole)
     deadline = time.monotonic() + 30
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        loop.loop(datetime.now(UTC))
+        loop.step(datetime.now(UTC))
         time.sleep(0.02)
     assert store.tickets.get(1).state is TicketState.FINISHED
 
@@ -293,7 +293,7 @@ def test_a_picture_that_was_exchanged_after_planning_is_not_printed(
     (tmp_path / "a.jpg").write_bytes(sample_photo(2, 900, 600))
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        loop.loop(NOW)
+        loop.step(NOW)
         time.sleep(0.02)
     assert "a.jpg: the file was changed after the ticket opened" in store.tickets.get(1).reason
 
@@ -307,7 +307,7 @@ def test_a_sheet_that_needs_more_memory_than_there_is_says_so_before_it_is_begun
     deadline = time.monotonic() + 30
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        loop.loop(NOW)
+        loop.step(NOW)
         time.sleep(0.02)
     assert (
         "takes about 0.9 GB of memory, and the settings leave 0.1 GB: raise max_memory_mb"
@@ -324,7 +324,7 @@ def test_what_runs_at_the_same_time_stays_within_the_memory_of_the_settings(stor
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        loop.loop(NOW)
+        loop.step(NOW)
         drawing = [work.needs_bytes for work in loop._running.values() if work.needs_bytes]
         most = max(most, len(drawing))
         time.sleep(0.002)

@@ -105,7 +105,7 @@ def test_sheets_are_drawn_in_the_cluster_and_a_killed_workers_again_elsewhere(st
     deadline = time.monotonic() + 90
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        if not loop.loop(NOW):
+        if loop.step(NOW):
             time.sleep(0.01)
         drawn = len(store.sheets.by("ticket_state", (1, "drawn")))
         if drawn >= 3 and drawn_at_kill < 0:
@@ -133,7 +133,7 @@ def test_what_was_given_to_a_cluster_that_goes_away_is_drawn_here(store: Store, 
     deadline, is_gone = time.monotonic() + 90, False
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        if not loop.loop(NOW):
+        if loop.step(NOW):
             time.sleep(0.01)
         if not is_gone and any(work.is_remote for work in loop._running.values()):
             is_gone = True
@@ -162,7 +162,7 @@ def test_without_an_answer_from_the_scheduler_the_box_draws_by_itself(store: Sto
     deadline = time.monotonic() + 60
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
-        if not loop.loop(NOW):
+        if loop.step(NOW):
             time.sleep(0.01)
     local.stop()
     assert store.tickets.get(1).state is TicketState.FINISHED

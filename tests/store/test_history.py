@@ -68,9 +68,9 @@ def test_finished_tickets_move_to_the_archive_with_all_that_was_theirs(studio: S
     ticket_id = finished(studio, "S-1")
     intake.accept(studio, push(photo(studio), number="S-2"), NOW)  # waits: stays
     keeper = Housekeeper(studio, RETENTION)
-    keeper.loop(NOW + 29 * DAY)
+    keeper.step(NOW + 29 * DAY)
     assert len(studio.tickets) == 2
-    keeper.loop(NOW + 31 * DAY)
+    keeper.step(NOW + 31 * DAY)
     assert [ticket.number for ticket in studio.tickets.all()] == ["S-2"]
     assert (len(studio.sheets), len(studio.print_jobs), len(studio.instructions)) == (0, 0, 1)
     assert not studio.folder.sheet(1).exists()
@@ -83,7 +83,7 @@ def test_finished_tickets_move_to_the_archive_with_all_that_was_theirs(studio: S
 def test_search_is_by_number_or_client_newest_first_and_survives_a_lost_index(studio: Store) -> None:
     for number in range(1, 4):
         finished(studio, f"S-{number}", "Ødegård" if number == 2 else "Avery", NOW + number * 31 * DAY)
-    Housekeeper(studio, RETENTION).loop(NOW + 200 * DAY)
+    Housekeeper(studio, RETENTION).step(NOW + 200 * DAY)
     assert [entry.number for entry in studio.archive.search("", 10)] == ["S-3", "S-2", "S-1"]
     assert [entry.number for entry in studio.archive.search("ødeg", 10)] == ["S-2"]
     for index in studio.folder.archive.glob("*.index"):
@@ -98,19 +98,19 @@ def test_a_crash_between_archiving_and_removing_counts_once(studio: Store) -> No
     ticket_id = finished(studio, "S-1")
     whole = ArchivedTicket(ticket=studio.tickets.get(ticket_id), instructions=studio.instructions.get(ticket_id))
     studio.archive.add([whole])  # and here the power goes
-    Housekeeper(studio, RETENTION).loop(NOW + 31 * DAY)
+    Housekeeper(studio, RETENTION).step(NOW + 31 * DAY)
     assert len(studio.archive.search("S-1", 10)) == 1 and len(studio.tickets) == 0
 
 
 def test_a_torn_archive_file_keeps_what_is_whole_and_takes_more(studio: Store) -> None:
     finished(studio, "S-1")
     keeper = Housekeeper(studio, RETENTION)
-    keeper.loop(NOW + 31 * DAY)
+    keeper.step(NOW + 31 * DAY)
     (month,) = studio.archive.months()
     with (studio.folder.archive / f"{month}.prj").open("ab") as file:
         file.write(b"\xabPRJ torn in the middle")
     finished(studio, "S-2")
-    keeper.loop(NOW + 31 * DAY)
+    keeper.step(NOW + 31 * DAY)
     assert {entry.number for entry in studio.archive.search("", 10)} == {"S-1", "S-2"}
     again = Archive(studio.folder.archive)
     assert all(again.get(entry.month, entry.ticket_id) for entry in again.search("", 10))
@@ -119,10 +119,10 @@ def test_a_torn_archive_file_keeps_what_is_whole_and_takes_more(studio: Store) -
 def test_archive_months_expire(studio: Store) -> None:
     finished(studio, "S-1")
     keeper = Housekeeper(studio, RETENTION)
-    keeper.loop(NOW + 31 * DAY)
-    keeper.loop(NOW + 360 * DAY)
+    keeper.step(NOW + 31 * DAY)
+    keeper.step(NOW + 360 * DAY)
     assert len(studio.archive.search("", 10)) == 1
-    keeper.loop(NOW + 420 * DAY)
+    keeper.step(NOW + 420 * DAY)
     assert studio.archive.search("", 10) == [] and not list(studio.folder.archive.iterdir())
 
 
@@ -130,7 +130,7 @@ def test_a_printer_still_at_work_keeps_a_canceled_ticket_in_the_store(studio: St
     ticket_id = finished(studio, "S-1")
     job = studio.print_jobs.get(1)
     studio.print_jobs.put(job.with_(state=PrintJobState.SENT))
-    Housekeeper(studio, RETENTION).loop(NOW + 31 * DAY)
+    Housekeeper(studio, RETENTION).step(NOW + 31 * DAY)
     assert studio.tickets.find(ticket_id) is not None
 
 
@@ -144,7 +144,7 @@ def test_records_and_their_pictures_expire_but_not_what_is_needed(studio: Store)
     for path in (old_picture, studio.folder.image(needed)):
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     os.utime(studio.folder.image(fresh), (later.timestamp(), later.timestamp()))
-    Housekeeper(studio, RETENTION).loop(later)
+    Housekeeper(studio, RETENTION).step(later)
     assert [record.number for record in studio.records.all()] == ["young"]
     assert not old_picture.exists()
     assert studio.folder.image(needed).exists() and studio.folder.image(fresh).exists()
@@ -157,10 +157,10 @@ def test_changes_are_kept_until_every_client_has_taken_them(studio: Store) -> No
     finished(studio, "S-1")
     keeper = Housekeeper(studio, RETENTION)
     outbox.acknowledge(studio, clients[0], 1)
-    keeper.loop(NOW + 200 * DAY)
+    keeper.step(NOW + 200 * DAY)
     assert [change.status for change in outbox.changes_after(studio, 0)] == [FINISH]
     outbox.acknowledge(studio, clients[1], 1)
-    keeper.loop(NOW + 200 * DAY)
+    keeper.step(NOW + 200 * DAY)
     assert outbox.changes_after(studio, 0) == []
 
 
@@ -192,8 +192,8 @@ def test_download_links_and_unused_assets_expire_but_not_what_is_needed(studio: 
     studio.instructions.add(instructions(push("0" * 64), old, ticket_id=99))
     for digest in (listed, used, frozen, unused):
         studio.folder.asset(digest).write_bytes(b"x")
-        os.utime(studio.folder.asset(digest), (0, 0))
-    keeper.loop(NOW)
+        os.utime(studio.folder.asset(digest), ((NOW - timedelta(days=10)).timestamp(),) * 2)
+    keeper.step(NOW)
     assert studio.downloads.all() == [kept]
     assert {path.name for path in studio.folder.assets.iterdir()} == {listed, used, frozen}
 
@@ -217,8 +217,8 @@ def test_jobs_of_print_queues_age_and_their_documents_before_them(store: Store) 
                 with store.transaction():
                     queue_jobs.move(store, job, "cancel", NOW)
     keeper = Housekeeper(store, RETENTION)
-    keeper.loop(NOW + 2 * DAY)
+    keeper.step(NOW + 2 * DAY)
     assert [path.name for path in store.folder.queued.iterdir()] == ["open"]  # the other can be sent again
     assert len(store.queue_jobs) == 2
-    keeper.loop(NOW + 31 * DAY)
+    keeper.step(NOW + 31 * DAY)
     assert [job.name for job in store.queue_jobs.all()] == ["open"]

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from store import intake
 from store.backups import MARKER
+from store.pulse import Pulse
 from store.records import AlertSettings, Printer
 from store.tables import Store
 from tests.studio import NOW, add_render_job, photo, push
@@ -28,7 +29,7 @@ def write_log(store: Store) -> None:
 
 def test_the_facts_are_shown(panel: FlaskClient, store: Store) -> None:
     page = panel.get("/health/").data.decode()
-    for words in ("Free", "Nothing is wrong with the box", "Commits so far", "Time on this box", "Printroom"):
+    for words in ("Free", "Nothing is wrong with the box", "Commits so far", "Time by this machine", "Printroom"):
         assert words in page
 
 
@@ -88,6 +89,9 @@ def test_whether_the_box_works_is_told_to_everybody_and_nothing_else(anybody: Fl
     answer = anybody.get("/health/alive")
     assert answer.status_code == 200 and answer.get_json() == {"healthy": True, "problems": [], "version": "0"}
     parts: Services = anybody.application.extensions["printroom"]
-    parts.loops = lambda: {"render": False, "alerts": True}
+    pulse = Pulse("Drawing", store.clock.monotonic)
+    parts.loops = lambda: [pulse.state(is_running=False), pulse.state(is_running=True)]
     answer = anybody.get("/health/alive")
-    assert answer.status_code == 503 and answer.get_json()["problems"] == ["render has stopped"]
+    assert answer.status_code == 503 and answer.get_json()["problems"] == [
+        "Drawing has ended: restart the box under Settings, The box"
+    ]

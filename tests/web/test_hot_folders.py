@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -58,7 +58,7 @@ def test_a_webhook_is_added_tested_paused_and_removed(panel: FlaskClient, app: F
     panel.post("/webhooks/", data={"name": "Dashboard", "url": "https://studio.example/hook"})
     sent: list[str] = []
 
-    def send(webhook: Webhook, message_id: str, body: bytes) -> str:
+    def send(webhook: Webhook, message_id: str, body: bytes, now: datetime) -> str:
         sent.append(message_id)
         return "" if len(sent) == 1 else "it answered 500"
 
@@ -100,5 +100,5 @@ def test_answers_for_repeated_requests_are_kept_for_two_days(store: Store) -> No
             "at": NOW - timedelta(days=days),
         }
         store.kept_answers.add(KeptAnswer.model_validate(kept))
-    Housekeeper(store, Retention()).loop(NOW)
+    Housekeeper(store, Retention()).step(NOW)
     assert [one.key for one in store.kept_answers.all()] == ["k1"] and timedelta(days=2) == ANSWERS_KEPT

@@ -399,7 +399,7 @@ def test_history_finds_tickets_in_the_store_and_in_the_archive(panel: FlaskClien
 
     add_render_job(store)
     finished(store, "S-old", "Robin Archive")
-    Housekeeper(store, Retention()).loop(NOW + timedelta(days=40))
+    Housekeeper(store, Retention()).step(NOW + timedelta(days=40))
     intake.accept(store, push(photo(store), number="S-new"), NOW)
     page = panel.get("/history/").data.decode()
     assert "S-old" in page and "S-new" in page
@@ -505,7 +505,7 @@ def test_a_sheet_of_the_archive_is_printed_again_from_its_recipe(panel: FlaskCli
     add_render_job(store, pool_id=1)
     (sheet,) = store.sheets.by("ticket", finished(store, "S-old"))
     store.sheets.put(sheet.with_(prints=True))
-    Housekeeper(store, Retention()).loop(NOW + timedelta(days=40))
+    Housekeeper(store, Retention()).step(NOW + timedelta(days=40))
     month = store.archive.months()[0]
     assert "Print again" in panel.get(f"/history/{month}/1").data.decode()
     answer = panel.post(f"/history/{month}/1/sheets/{sheet.id}/reprint", data={"copies": "2", "reason": "lost"})

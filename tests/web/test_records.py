@@ -74,10 +74,10 @@ def test_all_processing_is_paused_and_goes_on(panel: FlaskClient, store: Store) 
         panel.post("/processing/pause")
         assert "Processing is paused" in panel.get("/").data.decode()
         intake.accept(store, push(photo(store, 1, 60, 40)), NOW)  # still taken
-        loop.loop(NOW)
+        loop.step(NOW)
         assert store.tickets.get(1).state is TicketState.WAITING
         panel.post("/processing/resume")
-        loop.loop(NOW)
+        loop.step(NOW)
         assert store.tickets.get(1).state is TicketState.RENDERING
     finally:
         loop._workers.stop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -19,14 +17,6 @@ from tests.studio import NOW, SELECT, add_render_job, photo, push
 from tests.web.test_panel import PROFILE
 from web import Services
 from web.settings import ROOMS
-from web.units import use_time_zone
-
-
-@pytest.fixture(autouse=True)
-def _same_time_zone_after_it() -> object:
-    before = os.environ.get("TZ", "")
-    yield
-    use_time_zone(before)
 
 
 def test_every_room_is_reached_from_the_settings(panel: FlaskClient) -> None:
@@ -51,7 +41,7 @@ def test_the_studio_is_kept_and_shown(panel: FlaskClient, store: Store) -> None:
     assert (kept.studio_name, kept.units, kept.locations) == ("Lindqvist", Units.CENTIMETRES, ("Uptown", "Harbour"))
     assert f"{kept.opens_at:%H:%M}" == "08:00" and not kept.auto_start
     assert "Lindqvist" in panel.get("/").data.decode()
-    assert datetime.now(UTC).astimezone().tzname() == "JST"
+    assert store.local(store.clock.now()).tzname() == "JST"
 
 
 @pytest.mark.parametrize(

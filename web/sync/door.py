@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from flask import Blueprint, Response, g, request
@@ -89,11 +89,11 @@ def current_client() -> DesktopClient:
 
 def _note_use(client: DesktopClient) -> None:
     """Remember when and from where a client came last, to the minute."""
-    now, address, is_tls = datetime.now(UTC), request.remote_addr or "", request.is_secure
+    now, address, is_tls = services().store.clock.now(), request.remote_addr or "", request.is_secure
     if client.last_used_at is not None:
         # Two computers that share a token must not make a commit of each request.
         every = NOTE_USE_EVERY if client.last_used_from == address else NOTE_OTHER_EVERY
-        if now - client.last_used_at < every:
+        if abs(now - client.last_used_at) < every:
             return
     store = services().store
     with store.transaction():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Response, request
@@ -53,7 +53,7 @@ def push_statuses() -> Response:
         known = next(iter(store.kept_answers.by("key", (client_id, key))), None)
         if known is None:
             text = _accept(checked, is_dry_run=False).model_dump_json()
-            now = datetime.now(UTC)
+            now = store.clock.now()
             kept = KeptAnswer(client_id=client_id, key=key, request_sha256=digest, answer=text, at=now)
             store.kept_answers.add(kept)
     if known is None:
@@ -117,7 +117,8 @@ def _rejected(raw: Any, errors: Iterable[dict[str, str]]) -> PushResult:
 
 def _accept(checked: list[tuple[RecordPush, tuple[str, ...]] | PushResult], is_dry_run: bool) -> PushResults:
     """Keep what may be kept, in one transaction; a dry run takes everything back."""
-    store, now = services().store, datetime.now(UTC)
+    store = services().store
+    now = store.clock.now()
     try:
         with store.transaction():
             results = PushResults.model_construct(
