@@ -50,7 +50,7 @@ class Dispatch:
         waiting: list[Waiting] = []
         for state in _SENDABLE:
             for ticket in self._store.tickets.by("state", state.value):
-                if ticket.is_paused:
+                if ticket.is_stopped:
                     continue
                 profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
                 alike: Counter[tuple[int, PrintSize]] = Counter()

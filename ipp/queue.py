@@ -23,7 +23,7 @@ from ipp.queue_attributes import (
     unsupported,
 )
 from ipp.served import Asker, Queue, Received, Refusal, ServedDocument, ServedJob, shown
-from store import progress, queue_jobs
+from store import decisions, queue_jobs
 from store.queues import PrintQueue, QueueDocument, QueueJob
 from store.records import Printer, Ticket
 from store.states import ENDED_QUEUE_JOBS, QueueJobState
@@ -240,7 +240,7 @@ class PoolQueue(Queue):
 
     def cancel(self, job: ServedJob) -> None:
         """See Queue."""
-        progress.cancel_queue_job(self._store, job.id, self.now())
+        decisions.cancel_queue_job(self._store, job.id, self.now())
 
     def hold(self, job: ServedJob) -> None:
         """See Queue."""

@@ -35,7 +35,7 @@ from store import progress
 from store.errors import StoreUnavailable
 from store.profiles import PrintQuality, RenderProfile
 from store.records import Printer, PrintJob, Sheet
-from store.states import OPEN_PRINT_JOBS, PrintJobState, TicketState
+from store.states import OPEN_PRINT_JOBS, PrintJobState
 from store.tables import Store
 
 log = structlog.get_logger("sender")
@@ -164,7 +164,7 @@ class Sender:
         door = self._doors.setdefault(printer.device, asyncio.Lock())
         async with door:
             print_job = self._store.print_jobs.get(print_job.id)
-            if self._store.tickets.get(print_job.ticket_id).state is TicketState.CANCELED:
+            if print_job.withdrawal:
                 await self._withdraw(print_job, client)
                 return
             # Made before the printer hears of anything: what fails here leaves no job behind.
@@ -442,7 +442,7 @@ class Sender:
     async def _withdraw(self, print_job: PrintJob, client: PrinterClient) -> None:
         if print_job.job_id is not None:
             await client.cancel_job(print_job.job_id)
-        progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason="the ticket was canceled")
+        progress.settle_print_job(self._store, print_job, "cancel", self._clock.now(), reason=print_job.withdrawal)
 
     def _settle_without_printer(self, print_job: PrintJob) -> None:
         if print_job.state in (PrintJobState.INTENDED, PrintJobState.CREATED):

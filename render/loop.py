@@ -148,7 +148,7 @@ class RenderLoop:
         if not rendering:
             self._plans.clear()  # of canceled tickets
         for ticket in rendering:
-            if ticket.is_paused:
+            if ticket.is_stopped:
                 continue
             if not self._has_room(self._cluster.count):
                 break

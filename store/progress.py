@@ -4,17 +4,18 @@ follows from it: the trace, the log line, and at a ticket's end the record's sta
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from store import downloads, queue_jobs, states
-from store.errors import ImpossibleMove
 from store.pushed import AT_THE_BOX
-from store.records import Change, Instructions, ItemResult, Moment, Outcome, PrintJob, Sheet, Ticket
+from store.records import Change, Fault, Instructions, ItemResult, Moment, Outcome, PrintJob, Record, Sheet, Ticket
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
 
@@ -93,7 +94,13 @@ _SHEET_AFTER = {
 
 
 def settle_print_job(
-    store: Store, print_job: PrintJob, event: str, now: datetime, holds: bool = False, **changes: Any
+    store: Store,
+    print_job: PrintJob,
+    event: str,
+    now: datetime,
+    holds: bool = False,
+    copies: int | None = None,
+    **changes: Any,
 ) -> PrintJob:
     """Move a print job to its end, its sheet with it, and the ticket when that was its last sheet.
 
@@ -103,13 +110,19 @@ def settle_print_job(
         event: what happened.
         now: the time.
         holds: a person must say whether the sheet is printed again, instead of its failing.
+        copies: that surely came out, of a print job that did not complete; None: of one that did, all.
         changes: further fields of the row, such as the reason.
     """
     with store.transaction():
         moved = move_print_job(store, print_job, event, now, **changes)
         sheet = store.sheets.get(moved.sheet_id)
+        is_wanted = not moved.withdrawal and store.tickets.get(moved.ticket_id).state not in states.ENDED_TICKETS
         if moved.state is PrintJobState.COMPLETED:
-            _count_copies(store, sheet, moved.copies)
+            count_copies(store, sheet, moved.copies, moved.withdrawal if not is_wanted else "")
+        elif copies:
+            count_copies(store, sheet, copies, moved.withdrawal if not is_wanted else "")
+        elif not is_wanted:
+            move_sheet(store, sheet, "cancel", reason=_why_canceled(moved))
         elif sheet.slip and moved.state is not PrintJobState.CANCELED:
             move_sheet(store, sheet, "fail", reason=moved.reason)  # nobody is asked about a slip
         elif holds:
@@ -120,16 +133,30 @@ def settle_print_job(
     return moved
 
 
-def _count_copies(store: Store, sheet: Sheet, copies: int) -> Sheet:
-    """Copies of a sheet came out: it is printed, or the rest goes to a printer again."""
+def _why_canceled(print_job: PrintJob) -> str:
+    """What is said of a sheet that nobody wants any more."""
+    if print_job.state is PrintJobState.UNSURE:
+        return f"{print_job.withdrawal}; {print_job.reason}"
+    return print_job.withdrawal
+
+
+def count_copies(store: Store, sheet: Sheet, copies: int, withdrawal: str = "") -> Sheet:
+    """Copies of a sheet came out: it is printed, or the rest goes to a printer again, unless nobody wants it now."""
     done = sheet.copies_done + copies
-    return move_sheet(store, sheet, "print" if done >= sheet.quantity else "give back", reason="", copies_done=done)
+    if done >= sheet.quantity:
+        return move_sheet(store, sheet, "print", reason="", copies_done=done)
+    if withdrawal:
+        reason = f"{withdrawal}; {done} of {sheet.quantity} were out by then"
+        return move_sheet(store, sheet, "cancel", reason=reason, copies_done=done)
+    return move_sheet(store, sheet, "give back", reason="", copies_done=done)
 
 
 def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
     """Move a ticket to where its sheets have brought it: held for an unsure sheet, or to its end."""
     with store.transaction():
         ticket = store.tickets.get(ticket_id)
+        if ticket.state is TicketState.CANCELED:
+            return _review_canceled(store, ticket, now)
         if ticket.state in states.ENDED_TICKETS or ticket.state in (TicketState.WAITING, TicketState.RENDERING):
             return ticket
         unsure = store.sheets.count("ticket_state", (ticket_id, SheetState.UNSURE.value))
@@ -140,10 +167,10 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
             ticket = move_ticket(store, ticket, "send", now)
         if unsure and ticket.state is not TicketState.HELD:
             what = f"{unsure} sheet{'s' * (unsure > 1)} may or may not have come out of the printer"
-            return move_ticket(store, ticket, "ask", now, f"{what}: look at the paper and answer on this page")
+            return _ask(store, ticket, f"{what}: look at the paper and answer on this page", now)
         if held and not unsure and ticket.state is not TicketState.HELD:
             what = f"{len(held)} sheet{'s' * (len(held) > 1)} wait{'s' * (len(held) == 1)} for your word"
-            return move_ticket(store, ticket, "ask", now, f"{what} ({held[0].hold}): print, or not, on this page")
+            return _ask(store, ticket, f"{what} ({held[0].hold}): print, or not, on this page", now)
         if not unsure and not held and is_open and ticket.state is TicketState.HELD:
             return move_ticket(store, ticket, "resume" if was_sent else "release", now)
         if is_open:
@@ -153,6 +180,22 @@ def review_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
         return end_ticket(store, ticket, results_of(store, ticket, instructions, sheets), now)
 
 
+def _ask(store: Store, ticket: Ticket, reason: str, now: datetime) -> Ticket:
+    held = move_ticket(store, ticket, "ask", now, reason)
+    tell(store, held, Outcome.HELD, now, reason=f"waits for a person: {reason}")
+    return held
+
+
+def _review_canceled(store: Store, ticket: Ticket, now: datetime) -> Ticket:
+    """A printer said what became of a sheet of a canceled ticket: the results say so, too."""
+    if store.sheets.count("open", ticket.id):
+        return ticket
+    results = results_of(store, ticket, store.instructions.get(ticket.id), store.sheets.by("ticket", ticket.id))
+    known = ticket.with_(results=results, changed_at=now)
+    store.tickets.put(known)
+    return known
+
+
 def results_of(
     store: Store, ticket: Ticket, instructions: Instructions, sheets: Iterable[Sheet]
 ) -> tuple[ItemResult, ...]:
@@ -160,8 +203,8 @@ def results_of(
     profiles = {profile.id: profile for profile in instructions.profiles}
     results = list(ticket.results)
     for sheet in sheets:
-        is_done = sheet.state in (SheetState.PRINTED, SheetState.DRAWN)
-        if sheet.is_cover and (is_done or sheet.slip):
+        outcome = _OUTCOMES.get(sheet.state, Outcome.CANCELED)
+        if sheet.is_cover and (outcome is not Outcome.FAILED or sheet.slip):
             continue
         printers: list[str] = []
         for print_job in store.print_jobs.by("sheet", sheet.id):
@@ -174,7 +217,7 @@ def results_of(
                     item=item,
                     image=image,
                     profile=profiles[sheet.profile_id].name,
-                    outcome=Outcome.DONE if is_done else Outcome.FAILED,
+                    outcome=outcome,
                     reason=sheet.reason,
                     files=(sheet.file,) if sheet.file else (),
                     printers=tuple(printers),
@@ -184,112 +227,104 @@ def results_of(
     return tuple(results)
 
 
+_OUTCOMES = {
+    SheetState.PRINTED: Outcome.DONE,
+    SheetState.DRAWN: Outcome.DONE,
+    SheetState.FAILED: Outcome.FAILED,
+}
+
+
 def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], now: datetime) -> Ticket:
-    """Finish or fail a ticket: its last move, the record's status and the change for the desktops, in one commit."""
+    """Finish or fail a ticket: its last move, the record's status and the change for the desktops, in one commit.
+
+    What a person canceled does not make it fail: somebody decided that it is not needed.
+    """
     counts = Counter(result.outcome for result in results)
-    if not counts[Outcome.FAILED]:
-        outcome, event = Outcome.DONE, "finish"
-    else:
-        outcome, event = (Outcome.PARTLY if counts[Outcome.DONE] else Outcome.FAILED), "fail"
-    reasons = list(dict.fromkeys(result.reason for result in results if result.outcome is Outcome.FAILED))
+    event = "fail" if counts[Outcome.FAILED] else "finish"
+    others = counts[Outcome.FAILED] + counts[Outcome.CANCELED]
+    alone = Outcome.FAILED if counts[Outcome.FAILED] else Outcome.CANCELED
+    outcome = Outcome.DONE if not others else Outcome.PARTLY if counts[Outcome.DONE] else alone
+    reasons = list(dict.fromkeys(result.reason for result in results if result.outcome is not Outcome.DONE))
     with store.transaction():
         render_job = store.instructions.get(ticket.id).render_job
         status = render_job.finish_status if event == "finish" else render_job.error_status
-        ended = move_ticket(store, ticket.with_(results=results), event, now, "; ".join(reasons[:3]))
+        reason = "; ".join(reasons[:3])
+        ended = move_ticket(store, ticket.with_(results=results), event, now, reason)
         if ended.reprint_of is not None:
             return ended
         record = store.records.get(ticket.record_id)
         store.records.put(record.with_(status=status, changed_at=now))
-        if record.kind in AT_THE_BOX:
-            queue_jobs.follow(store, ended, now)
-            return ended
-        sample = store.settings.sample
-        if sample is not None and record.id in sample.records:
-            return ended  # no desktop knows of it
-        store.changes.add(
-            Change(
-                record_id=record.id,
-                ticket_id=ticket.id,
-                kind=record.kind,
-                number=record.number,
-                status=status,
-                previous_status=record.status,
-                outcome=outcome,
-                results=results,
-                download=downloads.open_link(store, ended, now),
-                at=now,
-            )
-        )
+        queue_jobs.follow(store, ended, now)
+        tell(store, ended, outcome, now, reason, record, status)
     return ended
 
 
-def cancel_ticket(store: Store, ticket_id: int, now: datetime) -> Ticket:
-    """Stop a ticket for a person: what no printer has begun is withdrawn. The record keeps its status."""
-    with store.transaction():
-        ticket = move_ticket(store, store.tickets.get(ticket_id), "cancel", now, "canceled in the panel")
-        for sheet in store.sheets.by("ticket", ticket_id):
-            if (sheet.state, "fail") in states.SHEET_MOVES and sheet.state is not SheetState.ASSIGNED:
-                move_sheet(store, sheet, "fail", reason="canceled in the panel")
-        queue_jobs.follow(store, ticket, now)
-        return ticket
-
-
-def cancel_queue_job(store: Store, job_id: int, now: datetime) -> None:
-    """Stop a job of a print queue, wherever it is.
-
-    Raises:
-        ImpossibleMove: it has ended.
-    """
-    with store.transaction():
-        job = store.queue_jobs.get(job_id)
-        if job.state is states.QueueJobState.PRINTING and job.ticket_id is not None:
-            cancel_ticket(store, job.ticket_id, now)  # its end is the job's
-        else:
-            queue_jobs.move(store, job, "cancel", now)
-
-
-def answer_held(store: Store, sheet_id: int, prints: bool, now: datetime) -> Sheet:
-    """Take a person's answer to "print it?": of too few pixels, or once more after the printer gave up.
-
-    Raises:
-        ImpossibleMove: nobody asked, or somebody answered already.
-    """
-    with store.transaction():
-        sheet = store.sheets.get(sheet_id)
-        if not sheet.hold or sheet.state is not SheetState.DRAWN:
-            raise ImpossibleMove(f"sheet {sheet.id}", sheet.state, "release")
-        if prints:
-            sheet = sheet.with_(hold="")
-            store.sheets.put(sheet)
-        else:
-            sheet = move_sheet(store, sheet, "fail", hold="", reason=f"not printed, as a person decided: {sheet.hold}")
-        review_ticket(store, sheet.ticket_id, now)
-        return sheet
-
-
-def answer_unsure(store: Store, sheet_id: int, copies: int, now: datetime) -> Sheet:
-    """Take a person's answer to "did this come out?"; what did not is printed again.
+def tell(
+    store: Store,
+    ticket: Ticket,
+    outcome: Outcome,
+    now: datetime,
+    reason: str,
+    record: Record | None = None,
+    status: str = "",
+    results: tuple[ItemResult, ...] | None = None,
+) -> None:
+    """Let the desktops hear what became of a ticket, where they know of its record.
 
     Args:
         store: the open store.
-        sheet_id: of the sheet.
-        copies: how many of the print job's copies came out; more count as all.
+        ticket: as it is now.
+        outcome: what became of it.
         now: the time.
-
-    Raises:
-        ImpossibleMove: the sheet is not (or no longer) unsure.
+        reason: why.
+        record: as it was before; None: it did not change.
+        status: that the record has now; '' for the one that it had.
+        results: what became of each item so far; None for the ticket's.
     """
+    record = record or store.records.find(ticket.record_id)
+    sample = store.settings.sample
+    is_ours = record is None or record.kind in AT_THE_BOX or (sample is not None and record.id in sample.records)
+    if record is None or is_ours or ticket.reprint_of is not None:
+        return
+    has_ended = outcome not in (Outcome.HELD, Outcome.CANCELED) or ticket.state in (
+        TicketState.FINISHED,
+        TicketState.FAILED,
+    )
+    store.changes.add(
+        Change(
+            record_id=record.id,
+            ticket_id=ticket.id,
+            kind=record.kind,
+            number=record.number,
+            status=status or record.status,
+            previous_status=record.status,
+            outcome=outcome,
+            reason=reason,
+            results=ticket.results if results is None else results,
+            download=downloads.open_link(store, ticket, now) if has_ended else "",
+            at=now,
+        )
+    )
+
+
+def park_ticket(store: Store, ticket_id: int, where: str, error: BaseException, now: datetime) -> None:
+    """A fault of ours in one ticket: it is left alone, also after a restart, and touches no other.
+
+    Args:
+        store: the open store.
+        ticket_id: of the ticket.
+        where: which part of the box stumbled: "drawing", "printing".
+        error: as it was raised.
+        now: the time.
+    """
+    at = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in reversed(at))
+    fault = Fault(at=now, where=where, error=f"{error!r} at {places}"[:1000])
     with store.transaction():
-        sheet = store.sheets.get(sheet_id)
-        states.after(states.SHEET_MOVES, f"sheet {sheet.id}", sheet.state, "give back")
-        print_job = store.print_jobs.get(sheet.print_job_id or 0)
-        copies = min(max(0, copies), print_job.copies)
-        if copies:
-            note = "a person saw it" if copies == print_job.copies else f"a person saw {copies} of {print_job.copies}"
-            move_print_job(store, print_job, "complete", now, reason=note)
-            sheet = _count_copies(store, sheet, copies)
-        else:
-            move_print_job(store, print_job, "abort", now, reason="a person looked: it did not come out")
-            sheet = move_sheet(store, sheet, "give back", reason="")
-        review_ticket(store, sheet.ticket_id, now)
-        return sheet
+        ticket = store.tickets.find(ticket_id)
+        if ticket is None or ticket.state in states.ENDED_TICKETS:
+            return
+        parked = ticket.with_(fault=fault, reason=f"held: a fault in Printroom while {where}")
+        store.tickets.put(parked)
+        tell(store, parked, Outcome.HELD, now, parked.reason)
+    log.error("ticket.parked", id=ticket_id, where=where, error=fault.error)

@@ -119,6 +119,8 @@ class Outcome(StrEnum):
     DONE = "done"
     PARTLY = "partly"
     FAILED = "failed"
+    CANCELED = "canceled"  # by a person
+    HELD = "held"  # of a ticket only: it has not ended, and goes on when a person says so
 
 
 class ItemResult(Model):
@@ -153,6 +155,14 @@ class Priority(IntEnum):
     FIRST = 1
 
 
+class Fault(Model):
+    """A fault of Printroom's in one ticket, with what support needs."""
+
+    at: datetime
+    where: str  # which part of the box stumbled
+    error: str  # the exception, and where it was raised
+
+
 class Ticket(Stored):
     """One record passing through one render job."""
 
@@ -173,6 +183,12 @@ class Ticket(Stored):
     priority: Priority = Priority.NORMAL
     queue_job_id: int | None = None  # the job of a print queue that it prints; desktops do not hear of it
     is_paused: bool = False  # nothing more is drawn or given to printers until it goes on
+    fault: Fault | None = None  # of ours, for which it is left alone until a person tries it again
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more of it is drawn or given to printers until a person says so."""
+        return self.is_paused or self.fault is not None
 
 
 class Instructions(Stored):
@@ -225,6 +241,7 @@ class PrintJob(Stored):
     impressions_completed: int | None = None
     is_held: bool = False  # the printer was asked to hold it until it is released, after the document has arrived
     is_released: bool = False
+    withdrawal: str = ""  # why it is to be taken back from the printer, as far as that has not begun
 
 
 class PrinterState(StrEnum):
@@ -263,7 +280,10 @@ class PrinterStatus(Stored):
 
 
 class Change(Stored):
-    """A status that a ticket gave to its record, kept for the desktops; its id is the cursor of the sync API."""
+    """What became of a ticket, kept for the desktops; its id is the cursor of the sync API.
+
+    A ticket that ended gave its record a status. One that was canceled or is held left the status as it was.
+    """
 
     record_id: int
     ticket_id: int
@@ -272,6 +292,7 @@ class Change(Stored):
     status: str
     previous_status: str
     outcome: Outcome
+    reason: str = ""  # why it failed, was canceled or is held
     results: tuple[ItemResult, ...] = ()
     download: str = ""  # path of the download page on this box
     at: datetime

@@ -32,6 +32,7 @@ class SheetState(StrEnum):
     ASSIGNED = "assigned"  # a printer of the pool has it in hand: there is a print job for it
     PRINTED = "printed"  # every copy: the printer said completed
     FAILED = "failed"  # it will not come out; the reason says why
+    CANCELED = "canceled"  # a person wanted it no more; some copies may have been out already
     UNSURE = "unsure"  # it may have come out: a person is asked
 
 
@@ -66,6 +67,7 @@ T, S, P, Q = TicketState, SheetState, PrintJobState, QueueJobState
 TICKET_MOVES: dict[tuple[TicketState, str], TicketState] = {
     (T.WAITING, "start"): T.RENDERING,
     (T.RENDERING, "drawn"): T.RENDERED,
+    (T.RENDERING, "finish"): T.FINISHED,  # other tickets of its record do all that there is to do
     (T.RENDERED, "send"): T.PRINTING,
     (T.RENDERED, "finish"): T.FINISHED,
     (T.PRINTING, "finish"): T.FINISHED,
@@ -90,6 +92,7 @@ SHEET_MOVES: dict[tuple[SheetState, str], SheetState] = {
     (S.UNSURE, "print"): S.PRINTED,  # a person: it came out
     (S.UNSURE, "give back"): S.DRAWN,  # a person: it did not, print it again
     (S.UNSURE, "fail"): S.FAILED,
+    **{(state, "cancel"): S.CANCELED for state in (S.PLANNED, S.DRAWN, S.ASSIGNED, S.UNSURE)},
 }
 
 PRINT_JOB_MOVES: dict[tuple[PrintJobState, str], PrintJobState] = {
@@ -134,7 +137,7 @@ QUEUE_JOB_MOVES: dict[tuple[QueueJobState, str], QueueJobState] = {
 
 ENDED_QUEUE_JOBS = frozenset({Q.COMPLETED, Q.CANCELED, Q.ABORTED})
 ENDED_TICKETS = frozenset({T.FINISHED, T.FAILED, T.CANCELED})
-SETTLED_SHEETS = frozenset({S.PRINTED, S.FAILED})
+SETTLED_SHEETS = frozenset({S.PRINTED, S.FAILED, S.CANCELED})
 SETTLED_PRINT_JOBS = frozenset({P.COMPLETED, P.ABORTED, P.CANCELED})
 OPEN_PRINT_JOBS = (P.INTENDED, P.CREATED, P.SENDING, P.SENT)  # a printer has them in hand, as far as we know
 

@@ -16,16 +16,22 @@ from store.errors import StoreError
 
 log = structlog.get_logger("store")
 
-SCHEMA = 2  # what this program writes
+SCHEMA = 3  # what this program writes
 
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
-STEPS: dict[int, Callable[[Tables], None]] = {1: lambda tables: _second_schema(tables)}
+STEPS: dict[int, Callable[[Tables], None]] = {
+    1: lambda tables: _second_schema(tables),
+    2: lambda tables: _third_schema(tables),
+}
 
 
 # The same ways back, from version N + 1 to N: so that a studio that does not like a new version loses nothing that came
 # in meanwhile. A step that cannot be taken back has none, and the panel says so before the update.
-BACK: dict[int, Callable[[Tables], None]] = {1: lambda tables: _first_schema(tables)}
+BACK: dict[int, Callable[[Tables], None]] = {
+    1: lambda tables: _first_schema(tables),
+    2: lambda tables: _second_schema_again(tables),
+}
 
 
 def step_back(found: int, to: int, tables: Tables) -> None:
@@ -78,3 +84,43 @@ def _first_schema(tables: Tables) -> None:
             sheet.pop(name, None)
         if "background" in sheet.get("plan", {}):
             sheet["plan"]["border_colour"] = sheet["plan"].pop("background")
+
+
+_CANCELED = "canceled in the panel"  # as the second schema said it
+_NEW_IN_3 = {
+    "tickets": ("fault",),
+    "print_jobs": ("withdrawal",),
+    "changes": ("reason",),
+}
+
+
+def _third_schema(tables: Tables) -> None:
+    """A sheet that a person canceled is canceled, and not failed."""
+    for sheet in tables.get("sheets", {}).values():
+        if sheet.get("state") == "failed" and sheet.get("reason") == _CANCELED:
+            sheet["state"] = "canceled"
+
+
+def _second_schema_again(tables: Tables) -> None:
+    """Desktops of then know no changes of tickets that did not end; what was canceled, failed."""
+    for table, names in _NEW_IN_3.items():
+        for document in tables.get(table, {}).values():
+            for name in names:
+                document.pop(name, None)
+    tables.pop("clock_marks", None)
+    for sheet in tables.get("sheets", {}).values():
+        if sheet.get("state") == "canceled":
+            sheet["state"] = "failed"
+    for ticket in tables.get("tickets", {}).values():
+        _without_canceled(ticket)
+    changes = tables.get("changes", {})
+    for number in [number for number, change in changes.items() if change.get("outcome") in ("canceled", "held")]:
+        del changes[number]
+    for change in changes.values():
+        _without_canceled(change)
+
+
+def _without_canceled(document: Document) -> None:
+    for result in document.get("results", ()):
+        if result.get("outcome") == "canceled":
+            result["outcome"] = "failed"

@@ -28,6 +28,7 @@ TONES: dict[str, str] = {
     SheetState.ASSIGNED: "busy",
     SheetState.PRINTED: "good",
     SheetState.UNSURE: "alarm",
+    SheetState.CANCELED: "quiet",
     PrinterState.IDLE: "good",
     PrinterState.PROCESSING: "busy",
     PrinterState.STOPPED: "alarm",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from store import progress, queue_jobs
+from store import decisions, queue_jobs
 from store.queue_setup import path_of
 from store.queues import OperatorAccess, PrintQueue, QueueAccess
 from store.states import ENDED_QUEUE_JOBS, QueueJobState
@@ -144,7 +144,7 @@ def change_job(job_id: int, what: str) -> AnyResponse:
         if job.state in ENDED_QUEUE_JOBS or (what == "release" and job.state is not QueueJobState.HELD):
             raise Problem(409, "not-possible-now", "this job has moved on: look at it again")
         if what == "cancel":
-            progress.cancel_queue_job(store, job_id, now())
+            decisions.cancel_queue_job(store, job_id, now(), g.person.name)
         else:
             queue_jobs.move(store, job, what, now())
     return redirect(url_for("queues.edit", queue_id=job.queue_id))

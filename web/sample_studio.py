@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from store import intake, progress
+from store import decisions, intake
 from store.errors import Conflict
 from store.profiles import LowResolution, RenderProfile
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
@@ -89,7 +89,7 @@ def remove(store: Store, now: datetime) -> None:
     tickets += [one for one in store.tickets.all() if one.render_job_id in sample.render_jobs and one not in tickets]
     for ticket in tickets:
         if ticket.state not in ENDED_TICKETS:
-            progress.cancel_ticket(store, ticket.id, now)
+            decisions.cancel_ticket(store, ticket.id, now)
     for printer_id in sample.printers:
         if any(store.print_jobs.by("printer_state", (printer_id, state.value)) for state in OPEN_PRINT_JOBS):
             raise Conflict("a sample printer is still printing: try again in a few seconds")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from store import intake, progress
+from store import decisions, intake, progress
 from store.records import Instructions, Priority, ReprintReason
 from store.reprints import reprint
 from store.states import ENDED_TICKETS
@@ -92,7 +92,7 @@ def start(ticket_id: int) -> AnyResponse:
 @pages.post("/tickets/<int:ticket_id>/cancel")
 def cancel(ticket_id: int) -> AnyResponse:
     """A person stops a ticket."""
-    progress.cancel_ticket(services().store, ticket_id, now())
+    decisions.cancel_ticket(services().store, ticket_id, now(), g.person.name)
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 
@@ -107,12 +107,10 @@ def retry(ticket_id: int) -> AnyResponse:
 @pages.post("/tickets/<int:ticket_id>/<any(hold, resume):what>")
 def pause(ticket_id: int, what: str) -> AnyResponse:
     """A person holds a ticket: nothing more of it is drawn or given to printers until somebody resumes it."""
-    store = services().store
-    with store.transaction():
-        ticket = store.tickets.get(ticket_id)
-        if ticket.state in ENDED_TICKETS:
-            raise Problem(409, "not-possible-now", "this ticket has ended: look at the page again")
-        store.tickets.put(ticket.with_(is_paused=what == "hold"))
+    if what == "hold":
+        decisions.hold_ticket(services().store, ticket_id, now(), g.person.name)
+    else:
+        decisions.resume_ticket(services().store, ticket_id)
     return redirect(url_for("tickets.show", ticket_id=ticket_id))
 
 
@@ -149,7 +147,7 @@ def answer(sheet_id: int) -> AnyResponse:
     copies = forms.number_or_none(request.form.get("copies", "").strip())
     if copies is None:  # nothing is printed again because a field was left empty
         raise Problem(422, "invalid", "write how many copies came out: 0 prints all of them again", "copies")
-    sheet = progress.answer_unsure(services().store, sheet_id, copies, now())
+    sheet = decisions.answer_unsure(services().store, sheet_id, copies, now())
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 
@@ -212,7 +210,7 @@ def reprint_reason() -> ReprintReason:
 def release(sheet_id: int) -> AnyResponse:
     """A person decides about a sheet that would not look good."""
     prints = request.form.get("prints") == "yes"
-    sheet = progress.answer_held(services().store, sheet_id, prints, now())
+    sheet = decisions.answer_held(services().store, sheet_id, prints, now())
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 

@@ -17,7 +17,7 @@ from ipp.raster import RasterType
 from ipp.room import IppRoom
 from render.colour import adobe_rgb_profile
 from render.samples import sample_photo
-from store import progress
+from store import decisions
 from store.records import PrinterPool
 from store.sizes import parse_size
 from store.states import TicketState
@@ -138,7 +138,7 @@ def test_a_sheet_that_cannot_be_converted_is_held_with_the_reason_and_leaves_no_
         ends_as(store, TicketState.HELD)
         assert "the sheet could not be turned into image/urf (no room)" in store.sheets.get(1).hold
         assert store.print_jobs.get(1).job_id is None and tries == 1
-        progress.answer_held(store, 1, True, NOW)
+        decisions.answer_held(store, 1, True, NOW)
         ends_as(store, TicketState.FINISHED)
     finally:
         room.stop()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from store import progress
+from store import decisions
 from store.records import PrinterPool
 from store.states import SheetState, TicketState
 from store.tables import Store
@@ -57,5 +57,5 @@ def answered(store: Store, eve: EvePrinter) -> bool:
     """Answer what cupsd forgot, as a person who looks at the paper a while later; whether the ticket is done."""
     for sheet in store.sheets.by("ticket_state", (1, SheetState.UNSURE.value)):
         time.sleep(3)  # what the dead cupsd had begun may still come out
-        progress.answer_unsure(store, sheet.id, int(sheet.id in map(sheet_of, eve.printed())), NOW)
+        decisions.answer_unsure(store, sheet.id, int(sheet.id in map(sheet_of, eve.printed())), NOW)
     return store.tickets.get(1).state is TicketState.FINISHED

@@ -12,7 +12,7 @@ from ipp import codec
 from ipp.attributes import Operation, attribute
 from ipp.client import Connection, JobRequest
 from ipp.codec import Group, GroupTag, Message
-from store import progress
+from store import decisions
 from store.records import PrinterPool, ReprintReason
 from store.reprints import reprint
 from store.sizes import parse_size
@@ -60,7 +60,7 @@ def test_a_printer_that_makes_fewer_copies_than_it_says_is_not_believed(
         ends_as(store, TicketState.HELD)
         assert "counted 2 of 5 copies" in store.sheets.get(1).reason
         printer.pull(copies_made=0)
-        progress.answer_unsure(store, 1, 2, NOW)  # a person counts two, and the other three are printed
+        decisions.answer_unsure(store, 1, 2, NOW)  # a person counts two, and the other three are printed
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 5}
     assert store.changes.get(1).results[0].copies == 5
@@ -136,7 +136,7 @@ def test_a_printer_that_forgets_its_history_is_asked_about_once(
     drawn_ticket(store, pool, [1])
     with room(store):
         ends_as(store, TicketState.HELD)
-        progress.answer_unsure(store, 1, 1, NOW)
+        decisions.answer_unsure(store, 1, 1, NOW)
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 1}
 
@@ -182,7 +182,7 @@ def test_a_job_that_the_printer_aborts_is_held_with_its_reason_until_a_person_de
         (held,) = store.sheets.by("held", 1)
         assert held.hold == "Torn aborted the print (the ribbon tore): look at the printer"
         assert held.hold in store.tickets.get(1).reason
-        progress.answer_held(store, held.id, True, NOW)
+        decisions.answer_held(store, held.id, True, NOW)
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 1, "2": 1}
 
@@ -196,7 +196,7 @@ def test_a_person_may_let_go_of_what_the_printer_aborted(
     drawn_ticket(store, pool, [1])
     with room(store):
         ends_as(store, TicketState.HELD)
-        progress.answer_held(store, 1, False, NOW)
+        decisions.answer_held(store, 1, False, NOW)
     assert store.tickets.get(1).state is TicketState.FAILED and printer.printed() == []
     assert "not printed, as a person decided: Torn aborted the print" in store.tickets.get(1).reason
 
@@ -213,7 +213,7 @@ def test_a_printer_that_was_switched_off_with_a_job_and_begins_its_ids_again(
         printer.process.wait()
         again = virtual_printer("Amnesia", port=printer.port)
         ends_as(store, TicketState.HELD, within_s=60)  # it may have come out before the power went
-        progress.answer_unsure(store, 1, 0, NOW)
+        decisions.answer_unsure(store, 1, 0, NOW)
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(again) == {"1": 1}
 
@@ -317,7 +317,7 @@ def test_a_link_that_breaks_in_mid_print_job_is_never_sent_again_unasked(
         ends_as(store, TicketState.HELD)
         assert printer.printed() == []
         printer.pull(drop_after_bytes=0)
-        progress.answer_unsure(store, 1, 0, NOW)
+        decisions.answer_unsure(store, 1, 0, NOW)
         ends_as(store, TicketState.FINISHED)
     assert copies_by_sheet(printer) == {"1": 1}
 

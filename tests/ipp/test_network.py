@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ipp.room import IppRoom
-from store import progress
+from store import decisions
 from store.records import Printer, PrinterPool
 from store.states import TicketState
 from store.tables import Store
@@ -112,7 +112,7 @@ def test_a_printer_that_comes_back_with_another_address_is_found_again_and_gets_
 
         def answered() -> bool:
             for sheet in store.sheets.by("ticket_state", (1, "unsure")):
-                progress.answer_unsure(store, sheet.id, copies_by_sheet(printer).get(str(sheet.id), 0), NOW)  # type: ignore[arg-type]
+                decisions.answer_unsure(store, sheet.id, copies_by_sheet(printer).get(str(sheet.id), 0), NOW)  # type: ignore[arg-type]
             return store.tickets.get(1).state is TicketState.FINISHED
 
         until(answered, "all is printed", within_s=60)

@@ -15,7 +15,7 @@ from ipp.client import Connection, JobRequest
 from ipp.dispatch import Dispatch
 from ipp.room import IppRoom
 from render.samples import sample_photo
-from store import intake, progress
+from store import decisions, intake, progress
 from store.errors import StoreUnavailable
 from store.records import Printer, PrinterPool, PrinterState, PrintJob, Sheet, Ticket
 from store.sizes import parse_size
@@ -281,7 +281,7 @@ def test_died_in_mid_document_a_person_is_asked_once_and_nothing_is_resent_unask
         assert "may or may not have come out" in store.tickets.get(1).reason
         assert "cannot say whether the sheet came out of Lab One" in store.sheets.get(1).reason
         assert len(eve.printed()) == 1
-        progress.answer_unsure(store, 1, copies=0, now=datetime.now(UTC))
+        decisions.answer_unsure(store, 1, copies=0, now=datetime.now(UTC))
         ends_as(store, TicketState.FINISHED)
     assert len(eve.printed()) == 2
 
@@ -295,7 +295,7 @@ def test_the_answer_that_it_came_out_settles_the_sheet_without_printing(
     left_behind(store, printer, PrintJobState.SENT, "printroom-forgotten", 77)  # no history can vouch for it
     with room(store):
         ends_as(store, TicketState.HELD)
-        progress.answer_unsure(store, 1, copies=1, now=datetime.now(UTC))
+        decisions.answer_unsure(store, 1, copies=1, now=datetime.now(UTC))
         ends_as(store, TicketState.FINISHED)
     assert eve.printed() == []
 
@@ -356,7 +356,7 @@ def test_a_canceled_ticket_prints_nothing_more(store: Store, pool: PrinterPool, 
     drawn_ticket(store, pool, [1, 1, 1])
     with room(store):
         until(lambda: "is stopped" in store.tickets.get(1).reason, "the printer is known to be stopped")
-        progress.cancel_ticket(store, 1, datetime.now(UTC))
+        decisions.cancel_ticket(store, 1, datetime.now(UTC))
         printer.pull(stopped=False)
         until(lambda: store.printer_status.get(1).state is PrinterState.IDLE, "the printer is back")
     assert printer.printed() == [] and len(store.changes) == 0

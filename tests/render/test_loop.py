@@ -20,7 +20,7 @@ from render.ready_made import READY_MADE
 from render.samples import sample_photo
 from render.sources import ImageFolders
 from render.workers import Workers
-from store import downloads, intake, progress
+from store import decisions, downloads, intake, progress
 from store.errors import ImpossibleMove, NotFound
 from store.pushed import RecordPush
 from store.records import Outcome, Ticket
@@ -229,17 +229,17 @@ def test_a_sheet_of_few_pixels_is_held_before_paper_is_spent_and_released_by_a_p
     soft, fine = store.sheets.by("ticket", 1)
     assert "1 sheet waits for your word" in held.reason and "75 pixels per inch" in soft.hold and fine.hold == ""
     assert store.folder.thumbnail(soft.id).is_file()  # there is a picture to decide by
-    progress.answer_held(store, soft.id, True, NOW)
+    decisions.answer_held(store, soft.id, True, NOW)
     assert store.tickets.get(1).state is TicketState.RENDERED and store.sheets.get(soft.id).hold == ""
     with pytest.raises(ImpossibleMove):
-        progress.answer_held(store, soft.id, False, NOW)
+        decisions.answer_held(store, soft.id, False, NOW)
 
 
 def test_a_held_sheet_that_a_person_does_not_want_fails_its_item_only(store: Store, render: RenderUntil) -> None:
     add_render_job(store, size="8x10", low_resolution="hold", printer_id=1)
     intake.accept(store, push(photo(store, 1)), NOW)
     render(1, frozenset({TicketState.HELD}))
-    progress.answer_held(store, store.sheets.by("ticket", 1)[0].id, False, NOW)
+    decisions.answer_held(store, store.sheets.by("ticket", 1)[0].id, False, NOW)
     ticket = store.tickets.get(1)
     assert ticket.state is TicketState.FAILED
     assert "not printed, as a person decided: only 75 pixels per inch" in ticket.results[0].reason

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import intake, progress
+from store import decisions, intake
 from store.clock import BUILT, FAR, Clock, ClockTrouble, Marks
 from store.housekeeping import Housekeeper, Retention
 from store.tables import MARK_EVERY_S, MARK_IDLE_S, Store
@@ -51,7 +51,7 @@ def with_work(store: Store) -> None:
     """A record whose ticket has ended, with its picture."""
     add_render_job(store)
     intake.accept(store, push(photo(store, 1, 60, 40)), store.clock.now())
-    progress.cancel_ticket(store, 1, store.clock.now())
+    decisions.cancel_ticket(store, 1, store.clock.now())
 
 
 # -- the clock itself -------------------------------------------------------------------------------------------

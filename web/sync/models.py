@@ -107,15 +107,22 @@ class ImageState(Wire):
 
 
 class Change(Wire):
-    """A status that the box gave to a record, with what became of each item."""
+    """What became of a ticket: a status that the box gave to a record, or word that it was canceled or is held."""
 
     seq: int = Field(ge=1, description="grows; acknowledge the last one that was taken over")
     ticket_id: int
     kind: str
     number: str
-    status: str = Field(description="the finish or error status of the render job")
+    status: str = Field(
+        description="the record's: the finish or error status of the render job; where the ticket was canceled or is "
+        "held, the one that it had"
+    )
     previous_status: str
-    outcome: Outcome
+    outcome: Outcome = Field(
+        description="done, partly or failed: the ticket has ended. canceled: a person stopped it. held: it waits for a "
+        "person, and another change follows when it has ended"
+    )
+    reason: str = Field(description="why it failed, was canceled or is held, for people; empty when all came out")
     results: tuple[ItemResult, ...]
     download: str = Field(description="path of the page on this box where the files can be downloaded; empty for none")
     at: datetime
