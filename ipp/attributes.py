@@ -114,18 +114,6 @@ class Status(IntEnum):
     TOO_MANY_JOBS = 0x050B
 
 
-LATER = frozenset(
-    {
-        Status.SERVICE_UNAVAILABLE,
-        Status.DEVICE_ERROR,
-        Status.TEMPORARY_ERROR,
-        Status.NOT_ACCEPTING_JOBS,
-        Status.BUSY,
-        Status.TOO_MANY_JOBS,
-    }
-)
-
-
 class JobState(IntEnum):
     """RFC 8011 §5.3.7."""
 
@@ -184,6 +172,13 @@ JOB_ATTRIBUTES = (
     "job-state-reasons",
     "job-state-message",
     "job-impressions-completed",
+    # what it is known by where its name does not do, whether it has its document, and whether it moves
+    "job-uuid",
+    "time-at-creation",
+    "job-printer-up-time",
+    "number-of-documents",
+    "job-k-octets",
+    "job-k-octets-processed",
 )
 
 

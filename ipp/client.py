@@ -1,7 +1,7 @@
 """One printer over IPP. pyipp carries the HTTP exchange and ends in this file; messages are our codec's.
 
-Nothing here tries again, but in IPP/1.1 where a printer says that it speaks no newer one: what an error means for
-paper is in its class (ipp/errors.py), and the sender decides.
+Nothing here tries again, but in IPP/1.1 where a printer says that it speaks no newer one: what an answer means is in
+ipp/answers, what follows from it for paper in the error's class (ipp/errors), and the sender decides.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pyipp.exceptions import IPPConnectionError, IPPConnectionUpgradeRequired, I
 
 from ipp import codec
 from ipp.access import Access, Digest
+from ipp.answers import KINDS, Asked, Meaning, of_http, of_status
 from ipp.attributes import (
     JOB_ATTRIBUTES,
-    LATER,
     PRINTER_ATTRIBUTES,
     PRINTER_STATES,
     JobState,
@@ -39,7 +39,17 @@ from ipp.attributes import (
     supports,
 )
 from ipp.codec import Attribute, Group, GroupTag, Message
-from ipp.errors import MessageError, PrinterBusy, PrinterRefused, PrinterUnreachable, PrinterWantsTls, PrintUncertain
+from ipp.errors import (
+    JobGone,
+    MessageError,
+    NotPossible,
+    PrinterBusy,
+    PrinterError,
+    PrinterRefused,
+    PrinterUnreachable,
+    PrinterWantsTls,
+    PrintUncertain,
+)
 from ipp.supplies import supplies_of
 from store.clock import MachineTime
 from store.records import PrinterState, PrinterStatus
@@ -73,6 +83,12 @@ class ListedJob:
     reasons: tuple[str, ...]
     message: str
     impressions_completed: int | None
+    uuid: str = ""
+    made_s: int | None = None  # time-at-creation, in the printer's up-time
+    up_s: int | None = None  # the printer's up-time now
+    documents: int | None = None  # that it has
+    k_octets: int | None = None  # of them
+    k_octets_processed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +112,8 @@ class CreatedJob:
     """What a printer made of a job that it took."""
 
     job_id: int
-    ignored: tuple[str, ...]  # attributes that it will not honour, although it said that it could
+    ignored: tuple[str, ...]  # attributes that it will not honor, although it said that it could
+    uuid: str = ""
 
 
 def session() -> aiohttp.ClientSession:
@@ -153,10 +170,8 @@ class PrinterClient:
                 attribute("job-id", job_id),
                 attribute("requested-attributes", *JOB_ATTRIBUTES),
             )
-        except PrinterRefused as error:
-            if error.status in (Status.NOT_FOUND, Status.GONE):
-                return None
-            raise
+        except JobGone:
+            return None
         return _listed(answer.group(GroupTag.JOB))
 
     # -- printing ---------------------------------------------------------------------------------------------
@@ -174,8 +189,7 @@ class PrinterClient:
         job_id = answer.group(GroupTag.JOB).number("job-id")
         if job_id is None:
             raise PrintUncertain("the printer took the job but gave it no job-id")
-        ignored = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
-        return CreatedJob(job_id, ignored)
+        return _created(job_id, answer)
 
     async def send_document(self, job_id: int, document: Path, document_format: str) -> None:
         """Send the one document of a job, streamed from disk with its length; returns when it was acknowledged."""
@@ -209,7 +223,7 @@ class PrinterClient:
         job_id = answer.group(GroupTag.JOB).number("job-id")
         if job_id is None:
             raise PrintUncertain("the printer took the document but gave it no job-id")
-        return CreatedJob(job_id, tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes))
+        return _created(job_id, answer)
 
     async def identify(self) -> None:
         """Let the printer blink, beep or show something (PWG 5100.13 §5.1)."""
@@ -250,7 +264,8 @@ class PrinterClient:
         limit_s = ANSWER_LIMIT_S
         if document is not None:
             limit_s += document.stat().st_size / SLOWEST_UPLOAD_BYTES_PER_S
-        raw = await self._exchange(codec.encode(request), document, limit_s)
+        asked = KINDS.get(operation, Asked.READ)
+        raw = await self._exchange(codec.encode(request), document, limit_s, asked)
         try:
             answer, _ = codec.decode(raw)
         except MessageError as error:
@@ -260,10 +275,10 @@ class PrinterClient:
         if answer.code == Status.VERSION_NOT_SUPPORTED and version != (1, 1):
             _OLD.add(self.uri)  # RFC 8011 §4.1.8; asked again, for nothing was taken
             return await self._ask(operation, *attributes, job=job, document=document)
-        _raise_for_status(answer)
+        _raise_for_status(answer, asked)
         return answer
 
-    async def _exchange(self, head: bytes, document: Path | None, limit_s: float) -> bytes:
+    async def _exchange(self, head: bytes, document: Path | None, limit_s: float, asked: Asked) -> bytes:
         """The one place where pyipp is called, and where its and aiohttp's errors become ours.
 
         pyipp's own limit covers connecting, uploading and waiting together, so it is set out of reach; connecting
@@ -285,9 +300,7 @@ class PrinterClient:
             if status in (401, 403):
                 what = "does not take this user and password" if self._access.username else "wants a user and password"
                 raise PrinterUnreachable(f"{self.uri} {what}: correct them under Printers") from error
-            raise PrinterRefused(
-                0, f"HTTP {status}", f"{self.uri} answered HTTP {status}: check the address", ()
-            ) from error
+            raise _of_http(self.uri, status, asked) from error
         except IPPConnectionError as error:
             if isinstance(error.__cause__, aiohttp.ServerFingerprintMismatch):
                 raise PrinterUnreachable(
@@ -387,7 +400,24 @@ def job_attributes(job: JobRequest, printer: Group) -> list[Attribute]:
     return [item for item, is_known in wanted if is_known]
 
 
-def _raise_for_status(answer: Message) -> None:
+def _created(job_id: int, answer: Message) -> CreatedJob:
+    ignored = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
+    return CreatedJob(job_id, ignored, answer.group(GroupTag.JOB).text("job-uuid"))
+
+
+def _of_http(uri: str, status: object, asked: Asked) -> PrinterError:
+    """The error for an HTTP status; pyipp tells it as a number, or not at all."""
+    text = f"{uri} answered HTTP {status}"
+    match of_http(status if isinstance(status, int) else 500, asked):
+        case Meaning.LATER:
+            return PrinterBusy(f"{text}: is it just starting?")
+        case Meaning.UNKNOWN:
+            return PrintUncertain(text)
+        case _:
+            return PrinterRefused(0, f"HTTP {status}", f"{text}: check the address", ())
+
+
+def _raise_for_status(answer: Message, asked: Asked) -> None:
     if answer.code < 0x0100:
         return
     operation = answer.group(GroupTag.OPERATION)
@@ -396,10 +426,18 @@ def _raise_for_status(answer: Message) -> None:
     except ValueError:
         name = f"status 0x{answer.code:04x}"
     detail = operation.text("status-message")
-    if answer.code in LATER:
-        raise PrinterBusy(detail or name)
-    unsupported = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
-    raise PrinterRefused(answer.code, name, detail, unsupported)
+    match of_status(answer.code, asked):
+        case Meaning.LATER:
+            raise PrinterBusy(detail or name)
+        case Meaning.UNKNOWN:
+            raise PrintUncertain(f"the printer answered {name}{f' ({detail})' if detail else ''}")
+        case Meaning.GONE:
+            raise JobGone(detail or name)
+        case Meaning.NOT_POSSIBLE:
+            raise NotPossible(detail or name)
+        case Meaning.NO:
+            unsupported = tuple(item.name for item in answer.group(GroupTag.UNSUPPORTED).attributes)
+            raise PrinterRefused(answer.code, name, detail, unsupported)
 
 
 def _listed(group: Group) -> ListedJob:
@@ -411,6 +449,12 @@ def _listed(group: Group) -> ListedJob:
         reasons=tuple(group.texts("job-state-reasons")),
         message=group.text("job-state-message"),
         impressions_completed=group.number("job-impressions-completed"),
+        uuid=group.text("job-uuid"),
+        made_s=group.number("time-at-creation"),
+        up_s=group.number("job-printer-up-time"),
+        documents=group.number("number-of-documents"),
+        k_octets=group.number("job-k-octets"),
+        k_octets_processed=group.number("job-k-octets-processed"),
     )
 
 

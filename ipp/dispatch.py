@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -12,6 +13,7 @@ from statistics import median
 import structlog
 
 from ipp.pool import MAX_AHEAD, Member, Waiting, allocate
+from ipp.shuns import Shuns
 from ipp.slips import SLIP_DPI, words_by_printer
 from store import progress
 from store.records import Printer, PrinterPool, PrintJob, Sheet, Ticket
@@ -27,13 +29,17 @@ _SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, 
 class Dispatch:
     """Assigns sheets to printers, one ledger row each."""
 
-    def __init__(self, store: Store, unreachable_limit: timedelta, makes_slips: bool = True) -> None:
+    def __init__(
+        self, store: Store, unreachable_limit: timedelta, makes_slips: bool = True, shuns: Shuns | None = None
+    ) -> None:
         """
         Args:
             store: the open store.
             makes_slips: whether separator slips can be drawn.
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
+            shuns: what printers refused lately.
         """
+        self._shuns = shuns or Shuns(store.clock.monotonic)
         self._store, self._unreachable_limit, self._makes_slips = store, unreachable_limit, makes_slips
         self._waiting_since: dict[
             tuple[int, int, PrintSize], float
@@ -90,6 +96,8 @@ class Dispatch:
             intended.append(self._intend(sheet_id, printer_id, now))
         for sheet_id, reason in allocation.impossible.items():
             self._fail(sheet_id, reason, now)
+        for sheet_id, reason in allocation.refused.items():
+            self._hold(by_id[sheet_id], reason, now)
         for sheet_id, reason in allocation.waiting.items():
             waits = by_id[sheet_id]
             waited_s = now_s - self._waiting_since[_alike(waits)]
@@ -102,6 +110,18 @@ class Dispatch:
             self._add_slips(ticket_id, pools)
         self._drop_slips(waiting, allocation.waiting, now)
         return intended
+
+    def has_other(self, print_job: PrintJob) -> bool:
+        """Whether another device than the one that has a print job in hand could take its sheet now."""
+        printer = self._store.printers.find(print_job.printer_id)
+        sheet = self._store.sheets.get(print_job.sheet_id)
+        ticket = self._store.tickets.get(print_job.ticket_id)
+        profiles = self._store.instructions.get(print_job.ticket_id).profiles
+        profile = next(one for one in profiles if one.id == sheet.profile_id)
+        waits = Waiting(sheet.id, ticket.id, sheet.size, print_job.copies, profile, sheet.printer_id, ticket.priority)
+        others = [one for one in self._members() if printer is None or one.printer.device != printer.device]
+        pools = {pool.id: pool for pool in self._store.printer_pools.all()}
+        return bool(allocate([waits], others, pools, {}, {}).assigned)
 
     # -- separator slips ------------------------------------------------------------------------------------------
 
@@ -169,9 +189,16 @@ class Dispatch:
             for job in self._store.print_jobs.by("printer_state", (printer.id, state.value))
         ]
         status, backlog = self._store.printer_status.find(printer.id), sum(job.copies for job in open_jobs)
-        if seconds_per_copy is None:
-            return Member(printer, status, len(open_jobs), backlog)
-        return Member(printer, status, len(open_jobs), backlog, seconds_per_copy)
+        member = Member(
+            printer,
+            status,
+            len(open_jobs),
+            backlog,
+            busy=self._shuns.busy(printer.id),
+            is_stuck=any(job.stuck is not None for job in open_jobs),
+            refusals=self._shuns.refusals(printer.id),
+        )
+        return member if seconds_per_copy is None else replace(member, seconds_per_copy=seconds_per_copy)
 
     def _last_used(self) -> dict[int, int]:
         """By pool: the printer of the pool's newest print job, so that a restart goes on in turn."""
@@ -219,6 +246,16 @@ class Dispatch:
             progress.review_ticket(self._store, sheet.ticket_id, now)
         log.info("print_job.intended", id=print_job.id, sheet=sheet.id, printer=printer_id, name=print_job.job_name)
         return print_job.id
+
+    def _hold(self, waits: Waiting, reason: str, now: datetime) -> None:
+        """Every printer refused: a person changes the paper or the profile and has it tried again, or lets it go."""
+        self._shuns.forget_kind(waits.kind)
+        with self._store.transaction():
+            for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
+                if (sheet.profile_id, sheet.size) == waits.kind and sheet.prints and not sheet.hold:
+                    self._store.sheets.put(sheet.with_(hold=reason))
+            progress.review_ticket(self._store, waits.ticket_id, now)
+        log.warning("sheet.held", sheet=waits.sheet_id, ticket=waits.ticket_id, reason=reason)
 
     def _fail(self, sheet_id: int, reason: str, now: datetime) -> None:
         with self._store.transaction():

@@ -1,12 +1,16 @@
-"""What can go wrong between us and a printer. For each: did paper move, and who acts?
+"""What can go wrong between us and a printer. What each answer means, and for which request, is in ipp/answers.
 
 * PrinterError
-  + PrinterUnreachable   nothing was sent          try again, or another printer of the pool
-    + PrinterWantsTls    nothing was sent          its watch goes on over ipps
-  + PrinterBusy          the printer said "later"  try again: nothing was taken
-  + PrinterRefused       the printer said no       a person changes the paper, the profile or the printer
-  + PrintUncertain       sent, no answer came      ask the printer first; never resend unasked
-* DocumentImpossible     nothing was sent          a person uses another printer
+  + PrinterLater         nothing was taken: ask again       the sender waits, or another printer of the pool takes it
+    + PrinterBusy        it said "later"
+    + PrinterUnreachable there was no connection
+      + PrinterWantsTls  it speaks over TLS only            its watch goes on over ipps
+  + PrinterRefused       the printer said no                another printer, or a person changes paper or profile
+  + PrintUncertain       it may or may not have acted       ask the printer first; never resend unasked
+  + JobGone              the printer does not know the job  look for it by what else identifies it
+  + NotPossible          not in the state that the job is in  look what state that is
+* DocumentImpossible     nothing was sent                   a person uses another printer
+* DocumentLater          nothing was sent                   made again in a while: the disk is full, say
 * MessageError           bytes that are not an IPP message
 """
 
@@ -17,7 +21,15 @@ class PrinterError(Exception):
     """A failure of one exchange with one printer; the text is for people."""
 
 
-class PrinterUnreachable(PrinterError):
+class PrinterLater(PrinterError):
+    """The printer could not do it now, and took nothing."""
+
+
+class PrinterBusy(PrinterLater):
+    """The printer answered that it cannot take this now."""
+
+
+class PrinterUnreachable(PrinterLater):
     """No connection, so nothing was sent."""
 
 
@@ -25,12 +37,8 @@ class PrinterWantsTls(PrinterUnreachable):
     """The printer answered HTTP 426: it speaks only over TLS (RFC 8010 §8.1)."""
 
 
-class PrinterBusy(PrinterError):
-    """The printer answered that it cannot take this now (RFC 8011 server-error-busy and its like)."""
-
-
 class PrinterRefused(PrinterError):
-    """The printer answered with an error status."""
+    """The printer will not do this as it was asked for."""
 
     def __init__(self, status: int, status_name: str, detail: str, unsupported: tuple[str, ...]) -> None:
         self.status, self.status_name, self.detail, self.unsupported = status, status_name, detail, unsupported
@@ -39,11 +47,23 @@ class PrinterRefused(PrinterError):
 
 
 class PrintUncertain(PrinterError):
-    """Something was sent and no proper answer came: the printer may or may not have acted."""
+    """No answer that says what became of the request: the printer may or may not have acted."""
+
+
+class JobGone(PrinterError):
+    """The printer knows no job with this id (any more)."""
+
+
+class NotPossible(PrinterError):
+    """The job is in a state in which this cannot be done: it has begun, has ended, or was never held."""
 
 
 class DocumentImpossible(Exception):
     """A sheet cannot be had in a format that its printer takes."""
+
+
+class DocumentLater(Exception):
+    """A sheet cannot be had in the printer's format just now; nothing is wrong with it."""
 
 
 class MessageError(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipp.documents import choose
+from ipp.shuns import Kind, Refusal
 from store.profiles import RenderProfile
 from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus
 from store.sizes import PrintSize
@@ -26,6 +27,9 @@ class Member:
     ahead: int  # print jobs it has not completed
     backlog: int = 0  # copies in them
     seconds_per_copy: float = 10.0  # as measured lately; a usual dye-sublimation printer until then
+    busy: str = ""  # what it said when it took nothing, a moment ago
+    is_stuck: bool = False  # it has print jobs in hand of which nothing is heard
+    refusals: Mapping[Kind, Refusal] = field(default_factory=dict)  # what it would not print
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Waiting:
     printer_id: int | None = None  # only this printer may print it
     priority: int = 0  # higher ones come first
 
+    @property
+    def kind(self) -> Kind:
+        """Sheets of one kind are taken or refused alike."""
+        return self.profile.id, self.size
+
 
 @dataclass
 class Allocation:
@@ -48,6 +57,7 @@ class Allocation:
     assigned: list[tuple[int, int]] = field(default_factory=list)  # (sheet id, printer id), in order
     waiting: dict[int, str] = field(default_factory=dict)  # sheet id → what it waits for, in a sentence
     impossible: dict[int, str] = field(default_factory=dict)  # sheet id → why it can never be printed
+    refused: dict[int, str] = field(default_factory=dict)  # sheet id → what every printer said that could print it
 
 
 def allocate(
@@ -94,6 +104,12 @@ def allocate(
             result.waiting[sheet.sheet_id] = (
                 f"the printer pool '{pool.name}' is inactive: make it active under Printers"
             )
+            continue
+        refusals = [member.refusals.get(sheet.kind) for member in candidates]
+        words = list(dict.fromkeys(one.words for one in refusals if one is not None and one.is_settled))
+        if candidates and all(one is not None and one.is_settled for one in refusals):
+            is_final = all(one is not None and one.is_final for one in refusals)
+            (result.impossible if is_final else result.refused)[sheet.sheet_id] = "; ".join(words)
             continue
         obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
         able = [member for member in candidates if not obstacles[member.printer.id]]
@@ -203,7 +219,12 @@ def _why_not_now(member: Member, sheet: Waiting) -> str:
         return f"load {_upright(sheet.size)} paper in {name}"
     if choose(status.document_formats) is None:
         return f"{name} takes neither JPEG nor raster nor PDF: use another printer for this profile"
-    return ""
+    if member.is_stuck:
+        return f"{name} has a print in hand and does not move: look at it"
+    if member.busy:
+        return f"{name} takes nothing now ({member.busy}): look at its display"
+    refusal = member.refusals.get(sheet.kind)
+    return f"{refusal.words}: it is asked again soon" if refusal is not None else ""
 
 
 def why_not_ready(printer: Printer, status: PrinterStatus) -> str:

@@ -19,7 +19,8 @@ from ipp.codec import Message
 from ipp.errors import PrinterError
 from ipp.front_end import FrontEnd, FrontEndSettings
 from ipp.local_printers import LocalPrinters
-from ipp.sender import Convert, Sender
+from ipp.sender import Sender
+from ipp.sheet_documents import Convert
 from ipp.watch import Watch
 from store.pulse import LoopState, Pulse
 from store.records import Printer

@@ -37,6 +37,7 @@ from ipp.codec import Attribute, Group, GroupTag, Range
 from ipp.errors import MessageError, MessageIncomplete
 from ipp.served import BASIC_OPERATIONS, Asker, Queue, Received, Refusal, ServedDocument, ServedJob
 from ipp.server import WITH_DOCUMENT, respond
+from ipp.virtual_faults import next_fault, shown_name
 from store.sizes import PrintSize, parse_size
 
 log = structlog.get_logger("virtual")
@@ -66,6 +67,11 @@ class Levers:
     versions: list[str] = field(default_factory=list)  # of IPP that it speaks; empty: all
     ribbon: int = 0  # sheets left on it; 0: it does not tell
     aborts: int = 0  # so many of the next jobs end as aborted
+    answers: dict[str, list[str]] = field(default_factory=dict)  # by operation: what it answers instead; see Faults
+    names: str = "keep"  # what becomes of job-name: keep, drop, "cut 12", or a name that all jobs get
+    hides: list[str] = field(default_factory=list)  # job attributes that it does not tell
+    uuid: str = ""  # another one than its name gives it
+    adds_up_s: int = 0  # to its up-time
 
 
 class VirtualPrinter(Queue):
@@ -79,14 +85,24 @@ class VirtualPrinter(Queue):
             levers: its state, to be changed at any time.
         """
         self.name, self.tray, self.levers = name, tray, levers
-        self.uuid = str(uuids.uuid5(uuids.NAMESPACE_URL, f"printroom-virtual:{name}"))
+        self._own_uuid = str(uuids.uuid5(uuids.NAMESPACE_URL, f"printroom-virtual:{name}"))
+        self._names: dict[int, str] = {}  # as the jobs were really called
+        self.follow_levers()
         self._jobs: dict[int, ServedJob] = {}
         self._documents: dict[int, Path] = {}
         self._wake = asyncio.Event()
         self._page = 0
         tray.mkdir(parents=True, exist_ok=True)
 
+    def follow_levers(self) -> None:
+        """Some levers change what it is."""
+        self.uuid = self.levers.uuid or self._own_uuid
+
     # -- Queue -----------------------------------------------------------------------------------------------
+
+    def up_s(self) -> int:
+        """See Queue."""
+        return super().up_s() + self.levers.adds_up_s
 
     def attributes(self) -> list[Attribute]:
         """See Queue."""
@@ -161,8 +177,8 @@ class VirtualPrinter(Queue):
 
     def create(self, name: str, asker: Asker, ticket: Group, pin: str = "") -> ServedJob:  # noqa: ARG002
         """See Queue."""
-        job = ServedJob(len(self._jobs) + 1, name, asker.user, ticket, self.now())
-        self._jobs[job.id] = job
+        job = ServedJob(len(self._jobs) + 1, shown_name(name, self.levers.names), asker.user, ticket, self.now())
+        self._jobs[job.id], self._names[job.id] = job, name
         return job
 
     def submit(self, job: ServedJob, document: Received, is_last: bool) -> None:  # noqa: ARG002
@@ -175,8 +191,11 @@ class VirtualPrinter(Queue):
         self._wake.set()
 
     def cancel(self, job: ServedJob) -> None:
-        """See Queue."""
-        job.state, job.reasons = JobState.CANCELED, ("job-canceled-by-user",)
+        """See Queue. The sheet that is in the works comes out."""
+        if job.state is JobState.PROCESSING:
+            job.reasons = ("processing-to-stop-point",)
+        else:
+            job.state, job.reasons = JobState.CANCELED, ("job-canceled-by-user",)
         self._wake.set()
 
     def jobs(self) -> list[ServedJob]:
@@ -220,16 +239,18 @@ class VirtualPrinter(Queue):
             self.levers.paper[slot] -= 1
             job.impressions_completed += 1
             self._come_out(job)
-            if self._jobs[job.id].state == JobState.CANCELED:
+            if "processing-to-stop-point" in job.reasons:
+                job.state, job.reasons = JobState.CANCELED, ("job-canceled-by-user",)
                 return
         job.state, job.reasons = JobState.COMPLETED, ("job-completed-successfully",)
         self._documents.pop(job.id).unlink()
 
     def _come_out(self, job: ServedJob) -> None:
         self._page += 1
-        page = self.tray / f"{self._page:04d} {job.name} {job.impressions_completed}.jpg"
+        name = self._names[job.id]
+        page = self.tray / f"{self._page:04d} {name} {job.impressions_completed}.jpg"
         os.link(self._documents[job.id], page)
-        line = {"page": self._page, "job_id": job.id, "job_name": job.name, "copy": job.impressions_completed}
+        line = {"page": self._page, "job_id": job.id, "job_name": name, "copy": job.impressions_completed}
         with (self.tray / "printed.jsonl").open("a") as ledger:
             ledger.write(json.dumps({**line, "file": page.name}) + "\n")
 
@@ -265,6 +286,9 @@ def application(printer: VirtualPrinter) -> web.Application:
             group = Group(GroupTag.OPERATION, list(_CHARSET))
             refusal = codec.Message(Status.VERSION_NOT_SUPPORTED, head.request_id, [group], (1, 1))
             return web.Response(body=codec.encode(refusal), content_type="application/ipp")
+        fault = next_fault(printer.levers.answers, head.code)
+        if fault is not None and not fault.is_done:
+            return await fault.answer(request, head)
         document = await _spool(request, rest, printer) if head.code in WITH_DOCUMENT else None
         uri = f"ipp://{request.host}{PATH}"
         operation = head.group(GroupTag.OPERATION)
@@ -274,6 +298,10 @@ def application(printer: VirtualPrinter) -> web.Application:
         response = respond(head, printer, uri, received, asker)
         if document is not None and response.code >= 0x0100:
             document.unlink(missing_ok=True)
+        if fault is not None:
+            return await fault.answer(request, head)
+        for group in response.all_groups(GroupTag.JOB):
+            group.attributes[:] = [item for item in group.attributes if item.name not in printer.levers.hides]
         return web.Response(body=codec.encode(response), content_type="application/ipp")
 
     async def levers(request: web.Request) -> web.Response:
@@ -282,6 +310,7 @@ def application(printer: VirtualPrinter) -> web.Application:
                 if not hasattr(printer.levers, name):
                     raise web.HTTPBadRequest(text=f"there is no lever '{name}', but {', '.join(vars(Levers()))}")
                 setattr(printer.levers, name, value)
+            printer.follow_levers()
         return web.json_response(vars(printer.levers))
 
     app = web.Application(client_max_size=0)

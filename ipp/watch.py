@@ -12,6 +12,7 @@ from ipp.access import Access, fingerprint_of
 from ipp.client import PrinterClient
 from ipp.codec import Group
 from ipp.errors import PrinterError, PrinterUnreachable, PrinterWantsTls
+from ipp.shuns import Shuns
 from store import states
 from store.records import Printer, PrinterState, PrinterStatus
 from store.tables import Store
@@ -34,6 +35,7 @@ class Watch:
         self._asked_at: dict[int, str] = {}  # the URI of the last poll: a printer that moved is asked at once
         self._polling: dict[int, asyncio.Task[None]] = {}
         self._silent: dict[int, int] = {}
+        self.shuns = Shuns(store.clock.monotonic)
 
     async def run(self) -> None:
         """Poll for ever; ends by cancellation."""
@@ -135,6 +137,8 @@ class Watch:
         if old is not None and old.state is new.state:
             new = new.with_(since=old.since)
         self._store.printer_status.put(new)
+        if old is None or (old.state, old.media_ready) != (new.state, new.media_ready):
+            self.shuns.forget(printer.id)  # what it refused, it may take now
         if old is None or (old.state, old.state_reasons) != (new.state, new.state_reasons):
             reasons = ",".join(new.state_reasons) or "none"
             log.info("printer.state", id=printer.id, name=printer.name, state=new.state.value, reasons=reasons)

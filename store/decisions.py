@@ -6,11 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from store import queue_jobs, states
-from store.errors import ImpossibleMove
-from store.progress import count_copies, move_print_job, move_sheet, move_ticket, results_of, review_ticket, tell
-from store.records import Outcome, Sheet, Ticket
-from store.states import SheetState
+from store.errors import Conflict, ImpossibleMove
+from store.progress import move_sheet, move_ticket, results_of, review_ticket, settle_print_job, settle_unsure, tell
+from store.records import Outcome, PrintJob, Sheet, Ticket
+from store.states import PrintJobState, SheetState
 from store.tables import Store
+
+WAIT_LONGER_S = 900.0  # a person who chooses to wait is not asked again before
 
 
 def cancel_ticket(store: Store, ticket_id: int, now: datetime, by: str = "") -> Ticket:
@@ -155,13 +157,58 @@ def answer_unsure(store: Store, sheet_id: int, copies: int, now: datetime) -> Sh
         sheet = store.sheets.get(sheet_id)
         states.after(states.SHEET_MOVES, f"sheet {sheet.id}", sheet.state, "give back")
         print_job = store.print_jobs.get(sheet.print_job_id or 0)
-        copies = min(max(0, copies), print_job.copies)
-        if copies:
-            note = "a person saw it" if copies == print_job.copies else f"a person saw {copies} of {print_job.copies}"
-            move_print_job(store, print_job, "complete", now, reason=note)
-            sheet = count_copies(store, sheet, copies)
-        else:
-            move_print_job(store, print_job, "abort", now, reason="a person looked: it did not come out")
-            sheet = move_sheet(store, sheet, "give back", reason="")
-        review_ticket(store, sheet.ticket_id, now)
-        return sheet
+        return settle_unsure(store, sheet, print_job, copies, "a person looked", now)
+
+
+# -- print jobs of which nothing is heard -----------------------------------------------------------------------
+
+
+def wait_longer(store: Store, print_job_id: int) -> PrintJob:
+    """A person chooses to wait for a printer; it is told again when a while has passed.
+
+    Raises:
+        Conflict: it moves again, or has ended.
+    """
+    with store.transaction():
+        print_job = _stuck(store, print_job_id)
+        assert print_job.stuck is not None  # noqa: S101  (for the type checker)
+        print_job = print_job.with_(stuck=print_job.stuck.with_(waits_until_s=store.clock.running_s() + WAIT_LONGER_S))
+        store.print_jobs.put(print_job)
+        return print_job
+
+
+def ask_about(store: Store, print_job_id: int, now: datetime) -> PrintJob:
+    """A person would rather look at the paper than wait for the printer: the sheet becomes a question.
+
+    What the printer has not begun is taken back from it as soon as it answers.
+
+    Raises:
+        Conflict: it moves again, or has ended.
+    """
+    with store.transaction():
+        print_job = _stuck(store, print_job_id)
+        if print_job.state in (PrintJobState.INTENDED, PrintJobState.CREATED):
+            return print_elsewhere(store, print_job_id, now)  # nothing was sent: there is nothing to look at
+        reason = "a person wants to look instead of waiting for the printer"
+        return settle_print_job(store, print_job, "doubt", now, reason=reason, is_orphaned=True)
+
+
+def print_elsewhere(store: Store, print_job_id: int, now: datetime) -> PrintJob:
+    """Let another printer have a sheet that its printer has surely not begun, and cannot begin by itself.
+
+    Raises:
+        Conflict: it may have begun, moves again, or has ended.
+    """
+    with store.transaction():
+        print_job = _stuck(store, print_job_id)
+        if not print_job.is_surely_unbegun:
+            raise Conflict("the printer may have begun with it: look at the paper first")
+        has_heard = print_job.job_id is not None
+        return settle_print_job(store, print_job, "cancel", now, reason="a person moved it", is_orphaned=has_heard)
+
+
+def _stuck(store: Store, print_job_id: int) -> PrintJob:
+    print_job = store.print_jobs.get(print_job_id)
+    if print_job.stuck is None or print_job.state not in states.OPEN_PRINT_JOBS:
+        raise Conflict("this print has moved on: look at it again")
+    return print_job

@@ -133,6 +133,55 @@ def settle_print_job(
     return moved
 
 
+def settle_orphan(store: Store, print_job: PrintJob, copies: int | None, now: datetime) -> None:
+    """A printer told at last what became of a job that was settled without its word.
+
+    Args:
+        store: the open store.
+        print_job: the row.
+        copies: that came out there; None: it does not tell.
+        now: the time.
+    """
+    with store.transaction():
+        print_job = print_job.with_(is_orphaned=False)
+        store.print_jobs.put(print_job)
+        sheet = store.sheets.find(print_job.sheet_id)
+        if sheet is None or copies is None:
+            return
+        is_asked = print_job.state is PrintJobState.UNSURE and sheet.state is SheetState.UNSURE
+        if is_asked and sheet.print_job_id == print_job.id and print_job.is_acknowledged:
+            settle_unsure(store, sheet, print_job, copies, "the printer told at last", now)
+        elif copies and print_job.state in (PrintJobState.CANCELED, PrintJobState.ABORTED):
+            printer = store.printers.find(print_job.printer_id)
+            also = f"{copies} also came out of {printer.name if printer else 'a printer'}: take them away"
+            store.sheets.put(sheet.with_(flags=(*sheet.flags, also)))
+            log.warning("print_job.came_out_too", id=print_job.id, sheet=sheet.id, copies=copies)
+
+
+def settle_unsure(store: Store, sheet: Sheet, print_job: PrintJob, copies: int, who: str, now: datetime) -> Sheet:
+    """It is known now how many copies of an unsure print job came out; the others are printed again.
+
+    Args:
+        store: the open store.
+        sheet: which is unsure.
+        print_job: about which was asked.
+        copies: that came out; more than there were count as all.
+        who: tells it, for the row.
+        now: the time.
+    """
+    with store.transaction():
+        copies = min(max(0, copies), print_job.copies)
+        if copies:
+            note = who if copies == print_job.copies else f"{who}: {copies} of {print_job.copies}"
+            move_print_job(store, print_job, "complete", now, reason=note)
+            sheet = count_copies(store, sheet, copies)
+        else:
+            move_print_job(store, print_job, "abort", now, reason=f"{who}: it did not come out")
+            sheet = move_sheet(store, sheet, "give back", reason="")
+        review_ticket(store, sheet.ticket_id, now)
+        return sheet
+
+
 def _why_canceled(print_job: PrintJob) -> str:
     """What is said of a sheet that nobody wants any more."""
     if print_job.state is PrintJobState.UNSURE:

@@ -225,6 +225,33 @@ class Sheet(Stored):
     print_job_id: int | None = None  # the print job that has it in hand, or had it last
 
 
+class JobIdentity(Model):
+    """What else a printer's job is known by, where the printer does not keep the name that we gave it."""
+
+    uuid: str = ""  # job-uuid
+    name: str = ""  # as the printer shows it
+    made_s: int | None = None  # time-at-creation: the printer's own up-time then,
+    made_at: datetime | None = None  # and our time
+
+
+class StuckReason(StrEnum):
+    """Why nothing is heard of a print job that a printer has in hand."""
+
+    UNREACHABLE = "unreachable"  # the printer does not answer
+    BUSY = "busy"  # it takes nothing, or answers nonsense
+    STOPPED = "stopped"  # it says that it is stopped, or wants something
+    SILENT = "silent"  # it says that it is printing, and nothing moves
+
+
+class Stuck(Model):
+    """A print job of which nothing has been heard for a while."""
+
+    reason: StuckReason
+    since: datetime
+    told: str = ""  # the printer's own words
+    waits_until_s: float = 0.0  # in the store's running time: a person chose to wait
+
+
 class PrintJob(Stored):
     """A row of the print ledger: one IPP job on one printer."""
 
@@ -242,6 +269,18 @@ class PrintJob(Stored):
     is_held: bool = False  # the printer was asked to hold it until it is released, after the document has arrived
     is_released: bool = False
     withdrawal: str = ""  # why it is to be taken back from the printer, as far as that has not begun
+    identity: JobIdentity | None = None  # where the name alone does not do
+    is_acknowledged: bool = False  # the printer said that it has the whole document
+    stuck: Stuck | None = None
+    is_orphaned: bool = False  # settled without the printer's word: it must not print it when it comes back
+
+    @property
+    def is_surely_unbegun(self) -> bool:
+        """Whether our own record says that nothing of it can be on paper, nor come there by itself."""
+        if self.state in (PrintJobState.INTENDED, PrintJobState.CREATED):
+            return True
+        is_there = self.state in (PrintJobState.SENDING, PrintJobState.SENT)
+        return is_there and self.is_held and not self.is_released
 
 
 class PrinterState(StrEnum):

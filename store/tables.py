@@ -220,6 +220,8 @@ class Store:
             PrintJob,
             sheet=lambda d: d["sheet_id"],
             printer_state=lambda d: (d["printer_id"], d["state"]),
+            orphaned=lambda d: bool(d.get("is_orphaned")),
+            stuck=lambda d: bool(d.get("stuck")),
         )
         self.print_queues = Shelf(db, "print_queues", PrintQueue, path=lambda d: d["path"])
         self.queue_jobs = Shelf(

@@ -89,7 +89,7 @@ def _first_schema(tables: Tables) -> None:
 _CANCELED = "canceled in the panel"  # as the second schema said it
 _NEW_IN_3 = {
     "tickets": ("fault",),
-    "print_jobs": ("withdrawal",),
+    "print_jobs": ("withdrawal", "identity", "is_acknowledged", "stuck", "is_orphaned"),
     "changes": ("reason",),
 }
 

@@ -127,10 +127,11 @@ class Studio:
 
 
 def wait_for_change(desktop: DesktopClient, number: str, within_s: float = 60) -> dict[str, Any]:
-    """The change of a record, as the desktop receives it."""
+    """The change of a record whose ticket has ended, as the desktop receives it."""
 
     def found() -> dict[str, Any] | None:
-        return next((change for change in desktop.changes(wait_s=1) if change["number"] == number), None)
+        theirs = (change for change in desktop.changes(wait_s=1) if change["number"] == number)
+        return next((change for change in theirs if change["outcome"] != "held"), None)
 
     change = until(found, f"the change of {number} arrives", within_s)
     assert change is not None

@@ -17,7 +17,7 @@ from ipp.room import IppRoom
 from render.samples import sample_photo
 from store import decisions, intake, progress
 from store.errors import StoreUnavailable
-from store.records import Printer, PrinterPool, PrinterState, PrintJob, Sheet, Ticket
+from store.records import Outcome, Printer, PrinterPool, PrinterState, PrintJob, Sheet, Ticket
 from store.sizes import parse_size
 from store.states import PrintJobState, SheetState, TicketState
 from store.tables import Store
@@ -359,7 +359,8 @@ def test_a_canceled_ticket_prints_nothing_more(store: Store, pool: PrinterPool, 
         decisions.cancel_ticket(store, 1, datetime.now(UTC))
         printer.pull(stopped=False)
         until(lambda: store.printer_status.get(1).state is PrinterState.IDLE, "the printer is back")
-    assert printer.printed() == [] and len(store.changes) == 0
+    assert printer.printed() == []
+    assert [change.outcome for change in store.changes.all()] == [Outcome.CANCELED]
 
 
 def waiting_for_nobody(store: Store) -> Dispatch:
