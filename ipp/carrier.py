@@ -26,6 +26,7 @@ from ipp.errors import (
     JobGone,
     NotPossible,
     PrinterBusy,
+    PrinterError,
     PrinterLater,
     PrinterRefused,
     PrinterUnreachable,
@@ -47,6 +48,7 @@ log = structlog.get_logger("sender")
 
 FOLLOW_EVERY_S = 0.7
 LATER_S = 1.5  # how long to leave a printer alone that did not take something
+MOST_REFUSED_RELEASES = 3  # of one job: then the printer means it
 GIVE_BACK_AFTER_S = 30.0  # a printer that takes nothing for so long loses an empty job
 # What decides over the paper: a printer that ignores one of these prints something else than was ordered.
 _GRAVE = frozenset({"media", "media-col", "media-size", "copies"})
@@ -84,6 +86,7 @@ class Carrier:
         self._turns: dict[str, asyncio.Lock] = {}  # by device: one document at a time
         self._interrupted: set[int] = set()  # print jobs of whose document the printer may have had some before
         self._cannot_hold: set[int] = set()  # printers that hold a job and do not release it
+        self._refused_releases: dict[int, int] = {}  # by print job, how often
         self.words: dict[int, str] = {}  # by print job: what kept it from going on, last
 
     async def carry(self, print_job_id: int, is_certain: bool) -> None:
@@ -310,20 +313,26 @@ class Carrier:
         """The whole document is there: now it may print. Done again after a crash in between, which harms nothing."""
         try:
             await client.release_job(print_job.job_id or 0)
-        except NotPossible:
-            pass  # it is not held (any more): what state it is in, the next look tells
-        except PrinterRefused as error:
-            # It would lie there for ever: it is taken back, and this printer is not asked to hold anything any more.
-            self._cannot_hold.add(printer.id)
-            log.warning("printer.does_not_release", name=printer.name, error=str(error))
+        except (NotPossible, PrinterRefused) as error:
             listed = await self._sight.look(print_job, printer, client)
             if listed is not None and listed.state is JobState.PENDING_HELD:
-                await self.withdrawals.take_back(
-                    print_job, client, listed, f"{printer.name} does not release held jobs"
-                )
-            return
+                await self._not_released(print_job, printer, client, listed, error)
+                return
+            # It is not held (any more), so it needs no release.
+        self._refused_releases.pop(print_job.id, None)
         with self._store.transaction():
             self._store.print_jobs.put(self._row(print_job.id).with_(is_released=True))
+
+    async def _not_released(
+        self, print_job: PrintJob, printer: Printer, client: PrinterClient, listed: ListedJob, error: PrinterError
+    ) -> None:
+        """A job would lie there for ever: it is taken back, and its printer is asked to hold nothing any more."""
+        self._refused_releases[print_job.id] = self._refused_releases.get(print_job.id, 0) + 1
+        if self._refused_releases[print_job.id] >= MOST_REFUSED_RELEASES:
+            self._cannot_hold.add(printer.id)
+            log.warning("printer.does_not_release", name=printer.name, error=str(error))
+            reason = f"{printer.name} does not release held jobs"
+            await self.withdrawals.take_back(print_job, client, listed, reason)
 
     async def _follow(self, print_job: PrintJob, printer: Printer, client: PrinterClient) -> None:
         listed = await self._sight.look(print_job, printer, client)

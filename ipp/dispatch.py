@@ -78,6 +78,7 @@ class Dispatch:
                                 profile,
                                 sheet.printer_id,
                                 ticket.priority,
+                                self._avoids(sheet),
                             )
                         )
         now_s = self._store.clock.monotonic()
@@ -172,6 +173,11 @@ class Dispatch:
                 self._fail(one.sheet_id, reasons[one.sheet_id], now)
 
     # -- what is known --------------------------------------------------------------------------------------------
+
+    def _avoids(self, sheet: Sheet) -> int | None:
+        """The printer from which a sheet was taken without its word, as long as that is so."""
+        last = self._store.print_jobs.find(sheet.print_job_id) if sheet.print_job_id else None
+        return last.printer_id if last is not None and last.is_orphaned else None
 
     def _unassigned(self, ticket_id: int) -> int:
         """Sheets of a ticket that no printer has in hand; about the copies, without reading thousands of them."""

@@ -43,6 +43,7 @@ class Waiting:
     profile: RenderProfile
     printer_id: int | None = None  # only this printer may print it
     priority: int = 0  # higher ones come first
+    avoids: int | None = None  # a printer that still has a job of it which nobody has heard of
 
     @property
     def kind(self) -> Kind:
@@ -219,7 +220,7 @@ def _why_not_now(member: Member, sheet: Waiting) -> str:
         return f"load {_upright(sheet.size)} paper in {name}"
     if choose(status.document_formats) is None:
         return f"{name} takes neither JPEG nor raster nor PDF: use another printer for this profile"
-    if member.is_stuck:
+    if member.is_stuck or sheet.avoids == member.printer.id:
         return f"{name} has a print in hand and does not move: look at it"
     if member.busy:
         return f"{name} takes nothing now ({member.busy}): look at its display"

@@ -72,7 +72,7 @@ def move_print_job(store: Store, print_job: PrintJob, event: str, now: datetime,
         ImpossibleMove: its state does not know the event; nothing was changed.
     """
     state = states.after(states.PRINT_JOB_MOVES, f"print job {print_job.id}", print_job.state, event)
-    moved = print_job.with_(state=state, changed_at=now, **changes)
+    moved = print_job.with_(**{"state": state, "changed_at": now, "stuck": None, **changes})
     store.print_jobs.put(moved)
     log.info(
         "print_job.moved",

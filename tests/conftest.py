@@ -146,3 +146,17 @@ def virtual_printer(tmp_path: Path) -> Iterator[Callable[..., VirtualPrinterProc
     yield start
     for printer in started:
         printer.stop()
+
+
+@pytest.fixture
+def quiet_printer(tmp_path: Path) -> Iterator[Callable[..., VirtualPrinterProcess]]:
+    """Starts virtual printers that announce nothing; they end with the test."""
+    started: list[VirtualPrinterProcess] = []
+
+    def start(name: str, *arguments: str, **how: Any) -> VirtualPrinterProcess:
+        started.append(VirtualPrinterProcess(tmp_path, name, "--unannounced", *arguments, **how))
+        return started[-1]
+
+    yield start
+    for printer in started:
+        printer.stop()

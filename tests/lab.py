@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 REPOSITORY = Path(__file__).parent.parent
 T = TypeVar("T")
@@ -187,6 +187,12 @@ class VirtualPrinterProcess:
         )
         with urllib.request.urlopen(request, timeout=5) as answer:
             answer.read()
+
+    def levers(self) -> dict[str, Any]:
+        """As they stand; of `answers`, what has not been answered yet."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/levers", timeout=5) as answer:
+            levers: dict[str, Any] = json.load(answer)
+            return levers
 
     def printed(self) -> list[dict[str, object]]:
         """One entry for each impression that came out."""
