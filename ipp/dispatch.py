@@ -1,33 +1,34 @@
-"""Giving drawn sheets to printers: what waits and what printers say in, ipp/pool's decisions into the ledger."""
+"""Giving drawn sheets to printers: ipp/pool's decisions into the ledger, one row each."""
 
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median
 
 import structlog
 
-from ipp.pool import MAX_AHEAD, Member, Waiting, allocate
+from ipp import separators
+from ipp import waiting as known
+from ipp.pool import TURN, Allocation, Member, Waiting, allocate
 from ipp.shuns import Shuns
-from ipp.slips import SLIP_DPI, words_by_printer
 from store import progress
-from store.records import Printer, PrinterPool, PrintJob, Sheet, Ticket
+from store.errors import StoreUnavailable
+from store.records import PrinterPool, PrintJob
 from store.sizes import PrintSize
-from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, PrintJobState, SheetState, TicketState
+from store.states import ENDED_TICKETS, PrintJobState, SheetState, TicketState
 from store.tables import Store
 
 log = structlog.get_logger("dispatch")
 
 _SENDABLE = (TicketState.RENDERING, TicketState.RENDERED, TicketState.PRINTING, TicketState.HELD)
+_Alike = tuple[int, int, PrintSize]  # ticket, profile, size
 
 
 class Dispatch:
-    """Assigns sheets to printers, one ledger row each."""
+    """Assigns sheets to printers."""
 
     def __init__(
         self, store: Store, unreachable_limit: timedelta, makes_slips: bool = True, shuns: Shuns | None = None
@@ -35,200 +36,122 @@ class Dispatch:
         """
         Args:
             store: the open store.
-            makes_slips: whether separator slips can be drawn.
+            makes_slips: whether separators can be drawn.
             unreachable_limit: a sheet for which no printer was to be had for so long fails, and the studio hears.
             shuns: what printers refused lately.
         """
-        self._shuns = shuns or Shuns(store.clock.monotonic)
         self._store, self._unreachable_limit, self._makes_slips = store, unreachable_limit, makes_slips
-        self._waiting_since: dict[
-            tuple[int, int, PrintSize], float
-        ] = {}  # monotonic; while nothing can take such sheets
+        self._shuns = shuns or Shuns(store.clock.monotonic)
+        self._waiting_since: dict[_Alike, float] = {}  # monotonic; while nothing can take such sheets
 
     def assign(self, now: datetime) -> list[int]:
-        """Decide for every sheet that waits for a printer; returns the ids of the new print jobs."""
+        """Decide for every sheet that waits for a printer; returns the ids of the new print jobs.
+
+        A ticket that raises is parked: it is told of, and the others go on.
+        """
         if self._store.is_resting(now):
             self._waiting_since.clear()  # nobody's fault: this time does not count
             return []
-        printers = self._store.printers.all()
-        # Sheets of one ticket, profile and size have the same chances: no more of them are looked at than could go.
-        most = MAX_AHEAD * len(printers) + 1
-        waiting: list[Waiting] = []
-        for state in _SENDABLE:
-            for ticket in self._store.tickets.by("state", state.value):
-                if ticket.is_stopped:
-                    continue
-                profiles = {profile.id: profile for profile in self._store.instructions.get(ticket.id).profiles}
-                alike: Counter[tuple[int, PrintSize]] = Counter()
-                # In their order: a sheet waits for those before it that are still being drawn.
-                planned = self._store.sheets.by("ticket_state", (ticket.id, SheetState.PLANNED.value))
-                first_undrawn = next((sheet.id for sheet in planned if sheet.prints), None)
-                for sheet in self._store.sheets.by("ticket_state", (ticket.id, SheetState.DRAWN.value)):
-                    profile = profiles[sheet.profile_id]
-                    if first_undrawn is not None and sheet.id > first_undrawn:
-                        break
-                    if sheet.prints and not sheet.hold and alike[sheet.profile_id, sheet.size] < most:
-                        alike[sheet.profile_id, sheet.size] += 1
-                        waiting.append(
-                            Waiting(
-                                sheet.id,
-                                ticket.id,
-                                sheet.size,
-                                sheet.quantity - sheet.copies_done,
-                                profile,
-                                sheet.printer_id,
-                                ticket.priority,
-                                self._avoids(sheet),
-                            )
-                        )
+        waiting = self._gather(now)
         now_s = self._store.clock.monotonic()
         self._waiting_since = {key: self._waiting_since.get(key, now_s) for key in map(_alike, waiting)}
         if not waiting:
             return []
-        waiting.sort(key=lambda sheet: (-sheet.priority, sheet.ticket_id, sheet.sheet_id))
         pools = {pool.id: pool for pool in self._store.printer_pools.all()}
-        left = {one: self._unassigned(one) for one in {sheet.ticket_id for sheet in waiting}}
-        bound = self._printers_of_tickets(waiting)
-        allocation = allocate(waiting, self._members(), pools, self._last_used(), bound, left)
-        by_id = {sheet.sheet_id: sheet for sheet in waiting}
+        allocation = self._allocate(waiting, pools, now)
+        of_ticket: dict[int, list[Waiting]] = defaultdict(list)
+        for sheet in waiting:
+            of_ticket[sheet.ticket_id].append(sheet)
+        printers = dict(allocation.assigned)
         intended: list[int] = []
-        for sheet_id, printer_id in allocation.assigned:
-            self._waiting_since[_alike(by_id[sheet_id])] = now_s
-            intended.append(self._intend(sheet_id, printer_id, now))
-        for sheet_id, reason in allocation.impossible.items():
-            self._fail(sheet_id, reason, now)
-        for sheet_id, reason in allocation.refused.items():
-            self._hold(by_id[sheet_id], reason, now)
-        for sheet_id, reason in allocation.waiting.items():
-            waits = by_id[sheet_id]
-            waited_s = now_s - self._waiting_since[_alike(waits)]
-            if reason != "waits for its turn" and waited_s > self._unreachable_limit.total_seconds():
-                for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
-                    if (sheet.profile_id, sheet.size) == (waits.profile.id, waits.size):
-                        self._fail(sheet.id, f"given up after {self._unreachable_limit}: {reason}", now)
-        self._explain(waiting, allocation.waiting)
-        for ticket_id in {by_id[sheet_id].ticket_id for sheet_id, _ in allocation.assigned if self._makes_slips}:
-            self._add_slips(ticket_id, pools)
-        self._drop_slips(waiting, allocation.waiting, now)
+        for ticket_id, sheets in of_ticket.items():
+            with self._guarded(ticket_id, now):
+                intended += self._apply(sheets, printers, allocation, pools, now)
         return intended
 
     def has_other(self, print_job: PrintJob) -> bool:
         """Whether another device than the one that has a print job in hand could take its sheet now."""
         printer = self._store.printers.find(print_job.printer_id)
-        sheet = self._store.sheets.get(print_job.sheet_id)
-        ticket = self._store.tickets.get(print_job.ticket_id)
-        profiles = self._store.instructions.get(print_job.ticket_id).profiles
-        profile = next(one for one in profiles if one.id == sheet.profile_id)
-        waits = Waiting(sheet.id, ticket.id, sheet.size, print_job.copies, profile, sheet.printer_id, ticket.priority)
-        others = [one for one in self._members() if printer is None or one.printer.device != printer.device]
-        pools = {pool.id: pool for pool in self._store.printer_pools.all()}
-        return bool(allocate([waits], others, pools, {}, {}).assigned)
-
-    # -- separator slips ------------------------------------------------------------------------------------------
-
-    def _add_slips(self, ticket_id: int, pools: Mapping[int, PrinterPool]) -> None:
-        """Once every sheet of a ticket has its printer: a slip for each printer of a pool that shares them.
-
-        Sheets that went to another printer later are told of by new slips; those not printed yet are taken back.
-        """
-        ticket = self._store.tickets.get(ticket_id)
-        waiting = self._store.sheets.by("ticket_state", (ticket_id, SheetState.DRAWN.value))
-        if ticket.state is TicketState.RENDERING or any(sheet.prints and not sheet.slip for sheet in waiting):
-            return
-        instructions = self._store.instructions.get(ticket_id)
-        pool_of = {profile.id: pools.get(profile.pool_id or 0) for profile in instructions.profiles}
-        with self._store.transaction():
-            sheets = self._store.sheets.by("ticket", ticket_id)
-            for pool in {pool.id: pool for pool in pool_of.values() if pool and pool.separator_slips}.values():
-                of_pool = [sheet for sheet in sheets if pool_of[sheet.profile_id] == pool]
-                portions = self._portions([sheet for sheet in of_pool if not sheet.slip])
-                if len({printer.device for printer, _ in portions}) < 2:
-                    continue
-                wanted = words_by_printer(_title(ticket), portions)
-                for slip in [sheet for sheet in of_pool if sheet.slip and sheet.state is not SheetState.FAILED]:
-                    if wanted.get(slip.printer_id or 0) == slip.slip:
-                        del wanted[slip.printer_id or 0]
-                    elif slip.state is SheetState.DRAWN:
-                        progress.move_sheet(self._store, slip, "fail", reason="the order was divided anew")
-                for printer, theirs in portions:
-                    if printer.id in wanted:
-                        self._store.sheets.add(_slip_sheet(theirs[-1], printer, wanted[printer.id]))
-
-    def _portions(self, sheets: Sequence[Sheet]) -> list[tuple[Printer, list[Sheet]]]:
-        """Which printer has, or had, which sheets."""
-        found: dict[int, list[Sheet]] = {}
-        for sheet in sheets:
-            if sheet.print_job_id and sheet.state in (SheetState.ASSIGNED, SheetState.PRINTED):
-                found.setdefault(self._store.print_jobs.get(sheet.print_job_id).printer_id, []).append(sheet)
-        printers = ((self._store.printers.find(printer_id), theirs) for printer_id, theirs in sorted(found.items()))
-        return [(printer, theirs) for printer, theirs in printers if printer is not None]
-
-    def _drop_slips(self, waiting: Sequence[Waiting], reasons: Mapping[int, str], now: datetime) -> None:
-        """A ticket does not wait for a slip that its printer cannot print now."""
-        for one in waiting:
-            if one.printer_id is None or reasons.get(one.sheet_id, "waits for its turn") == "waits for its turn":
-                continue
-            still_open = self._store.sheets.by("open", one.ticket_id)
-            if all(sheet.slip for sheet in still_open):
-                self._fail(one.sheet_id, reasons[one.sheet_id], now)
-
-    # -- what is known --------------------------------------------------------------------------------------------
-
-    def _avoids(self, sheet: Sheet) -> int | None:
-        """The printer from which a sheet was taken without its word, as long as that is so."""
-        last = self._store.print_jobs.find(sheet.print_job_id) if sheet.print_job_id else None
-        return last.printer_id if last is not None and last.is_orphaned else None
-
-    def _unassigned(self, ticket_id: int) -> int:
-        """Sheets of a ticket that no printer has in hand; about the copies, without reading thousands of them."""
-        in_hand = self._store.sheets.count("ticket_state", (ticket_id, SheetState.ASSIGNED.value))
-        return self._store.sheets.count("open", ticket_id) - in_hand
-
-    def _members(self) -> list[Member]:
-        pace = paces(self._store.print_jobs.newest(200))
-        return [self._member(printer, pace.get(printer.id)) for printer in self._store.printers.all()]
-
-    def _member(self, printer: Printer, seconds_per_copy: float | None) -> Member:
-        open_jobs = [
-            job
-            for state in OPEN_PRINT_JOBS
-            for job in self._store.print_jobs.by("printer_state", (printer.id, state.value))
+        others = [
+            member
+            for member in known.members(self._store, self._shuns)
+            if printer is None or member.printer.device != printer.device
         ]
-        status, backlog = self._store.printer_status.find(printer.id), sum(job.copies for job in open_jobs)
-        member = Member(
-            printer,
-            status,
-            len(open_jobs),
-            backlog,
-            busy=self._shuns.busy(printer.id),
-            is_stuck=any(job.stuck is not None for job in open_jobs),
-            refusals=self._shuns.refusals(printer.id),
-        )
-        return member if seconds_per_copy is None else replace(member, seconds_per_copy=seconds_per_copy)
+        pools = {pool.id: pool for pool in self._store.printer_pools.all()}
+        return bool(allocate([known.of_print_job(self._store, print_job)], others, pools, {}, {}).assigned)
 
-    def _last_used(self) -> dict[int, int]:
-        """By pool: the printer of the pool's newest print job, so that a restart goes on in turn."""
-        pool_of = {printer.id: printer.pool_id for printer in self._store.printers.all()}
-        last: dict[int, int] = {}
-        for print_job in self._store.print_jobs.newest(200):
-            pool_id = pool_of.get(print_job.printer_id)
-            if pool_id is not None:
-                last.setdefault(pool_id, print_job.printer_id)
-        return last
+    # -- deciding -------------------------------------------------------------------------------------------------
 
-    def _printers_of_tickets(self, waiting: list[Waiting]) -> dict[tuple[int, int], list[int]]:
-        """By (pool, ticket): the printers that have or had sheets of it, the first one first."""
-        bound: dict[tuple[int, int], list[int]] = {}
-        for ticket_id, pool_id in {(s.ticket_id, s.profile.pool_id) for s in waiting if s.profile.pool_id is not None}:
-            for sheet in self._store.sheets.by("was_sent", ticket_id):
-                if sheet.print_job_id and sheet.state in (SheetState.ASSIGNED, SheetState.PRINTED):
-                    printers = bound.setdefault((pool_id, ticket_id), [])
-                    printer_id = self._store.print_jobs.get(sheet.print_job_id).printer_id
-                    if printer_id not in printers:
-                        printers.append(printer_id)
-                    if len(printers) > 1:
-                        break  # split already: more would not change anything
-        return bound
+    def _gather(self, now: datetime) -> list[Waiting]:
+        printers = len(self._store.printers)
+        found: list[Waiting] = []
+        for state in _SENDABLE:
+            for ticket in self._store.tickets.by("state", state.value):
+                if not ticket.is_stopped:
+                    with self._guarded(ticket.id, now):
+                        found += known.of_ticket(self._store, ticket, printers)
+        found.sort(key=lambda sheet: (-sheet.priority, sheet.ticket_id, sheet.sheet_id))
+        return found
+
+    def _allocate(self, waiting: list[Waiting], pools: Mapping[int, PrinterPool], now: datetime) -> Allocation:
+        members = known.members(self._store, self._shuns)
+        try:
+            return self._allocated(waiting, members, pools)
+        except Exception:
+            # A fault of ours over one ticket's sheets: whichever raises alone is parked, and the others are decided.
+            for ticket_id in {sheet.ticket_id for sheet in waiting}:
+                with self._guarded(ticket_id, now):
+                    self._allocated([one for one in waiting if one.ticket_id == ticket_id], members, pools)
+            sound = [one for one in waiting if not self._store.tickets.get(one.ticket_id).is_stopped]
+            return self._allocated(sound, members, pools) if len(sound) < len(waiting) else Allocation()
+
+    def _allocated(
+        self, waiting: Sequence[Waiting], members: Sequence[Member], pools: Mapping[int, PrinterPool]
+    ) -> Allocation:
+        left = {one: known.unassigned(self._store, one) for one in {sheet.ticket_id for sheet in waiting}}
+        bound = known.printers_of_tickets(self._store, waiting)
+        return allocate(waiting, members, pools, known.last_used(self._store), bound, left)
+
+    @contextmanager
+    def _guarded(self, ticket_id: int, now: datetime) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            progress.park_ticket(self._store, ticket_id, "giving its sheets to printers", error, now)
+
+    # -- writing down ---------------------------------------------------------------------------------------------
+
+    def _apply(
+        self,
+        sheets: Sequence[Waiting],
+        printers: Mapping[int, int],
+        allocation: Allocation,
+        pools: Mapping[int, PrinterPool],
+        now: datetime,
+    ) -> list[int]:
+        """What was decided for the sheets of one ticket; returns its new print jobs."""
+        intended: list[int] = []
+        now_s, limit_s = self._store.clock.monotonic(), self._unreachable_limit.total_seconds()
+        for sheet in sheets:
+            if sheet.sheet_id in printers:
+                self._waiting_since[_alike(sheet)] = now_s
+                intended.append(self._intend(sheet.sheet_id, printers[sheet.sheet_id], now))
+            elif sheet.sheet_id in allocation.impossible:
+                self._fail(sheet.sheet_id, allocation.impossible[sheet.sheet_id], now)
+            elif sheet.sheet_id in allocation.refused:
+                self._hold(sheet, allocation.refused[sheet.sheet_id], now)
+            elif now_s - self._waiting_since.get(_alike(sheet), now_s) > limit_s:
+                reason = allocation.waiting.get(sheet.sheet_id, TURN)
+                if reason != TURN:
+                    self._give_up(sheet, f"given up after {self._unreachable_limit}: {reason}", now)
+        self._explain(sheets, allocation.waiting)
+        ticket_id = sheets[0].ticket_id
+        if intended and self._makes_slips:
+            separators.add(self._store, ticket_id, pools)
+        self._drop_separators(sheets, allocation.waiting, now)
+        return intended
 
     def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> int:
         with self._store.transaction():
@@ -257,71 +180,45 @@ class Dispatch:
         """Every printer refused: a person changes the paper or the profile and has it tried again, or lets it go."""
         self._shuns.forget_kind(waits.kind)
         with self._store.transaction():
-            for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
-                if (sheet.profile_id, sheet.size) == waits.kind and sheet.prints and not sheet.hold:
-                    self._store.sheets.put(sheet.with_(hold=reason))
+            sheet = self._store.sheets.get(waits.sheet_id)
+            if sheet.slip:  # nobody ordered it, so nobody is asked
+                progress.move_sheet(self._store, sheet, "fail", reason=reason)
+            else:
+                self._store.sheets.put(sheet.with_(hold=reason))
             progress.review_ticket(self._store, waits.ticket_id, now)
         log.warning("sheet.held", sheet=waits.sheet_id, ticket=waits.ticket_id, reason=reason)
 
+    def _give_up(self, waits: Waiting, reason: str, now: datetime) -> None:
+        """Nobody could take this sheet, nor those like it of which only the first ones were looked at."""
+        for sheet in self._store.sheets.by("ticket_state", (waits.ticket_id, SheetState.DRAWN.value)):
+            if (sheet.profile_id, sheet.size) == waits.kind and sheet.prints and not sheet.hold:
+                self._fail(sheet.id, reason, now)
+
     def _fail(self, sheet_id: int, reason: str, now: datetime) -> None:
         with self._store.transaction():
-            sheet = progress.move_sheet(self._store, self._store.sheets.get(sheet_id), "fail", reason=reason)
+            sheet = self._store.sheets.get(sheet_id)
+            if sheet.state is not SheetState.DRAWN:
+                return  # given up together with another
+            sheet = progress.move_sheet(self._store, sheet, "fail", reason=reason)
             progress.review_ticket(self._store, sheet.ticket_id, now)
         log.warning("sheet.failed", sheet=sheet_id, ticket=sheet.ticket_id, reason=reason)
 
-    def _explain(self, waiting: list[Waiting], reasons: dict[int, str]) -> None:
-        for ticket_id in {sheet.ticket_id for sheet in waiting}:
-            ticket = self._store.tickets.get(ticket_id)
-            if ticket.state is not TicketState.HELD and ticket.state not in ENDED_TICKETS:
-                told = [reasons[s.sheet_id] for s in waiting if s.ticket_id == ticket_id and s.sheet_id in reasons]
-                news = next((reason for reason in told if reason != "waits for its turn"), "")
-                with self._store.transaction():
-                    progress.explain_ticket(self._store, ticket, news)
+    def _explain(self, sheets: Sequence[Waiting], reasons: Mapping[int, str]) -> None:
+        ticket = self._store.tickets.get(sheets[0].ticket_id)
+        if ticket.state is not TicketState.HELD and ticket.state not in ENDED_TICKETS:
+            told = (reasons[sheet.sheet_id] for sheet in sheets if sheet.sheet_id in reasons)
+            with self._store.transaction():
+                progress.explain_ticket(self._store, ticket, next((one for one in told if one != TURN), ""))
+
+    def _drop_separators(self, sheets: Sequence[Waiting], reasons: Mapping[int, str], now: datetime) -> None:
+        """A ticket does not wait for a separator that its printer cannot print now."""
+        for one in sheets:
+            reason = reasons.get(one.sheet_id, TURN)
+            if one.printer_id is None or reason == TURN:
+                continue
+            if all(sheet.slip for sheet in self._store.sheets.by("open", one.ticket_id)):
+                self._fail(one.sheet_id, reason, now)
 
 
-def _title(ticket: Ticket) -> str:
-    return f"{ticket.kind.value.capitalize()} {ticket.number}{f' · {ticket.client_name}' * bool(ticket.client_name)}"
-
-
-def _slip_sheet(like: Sheet, printer: Printer, words: tuple[str, ...]) -> Sheet:
-    """A slip on the paper of a sheet that the printer has."""
-    short_um, long_um = sorted((like.size.width_um, like.size.height_um))
-    width_px, height_px = (round(side_um * SLIP_DPI / 25_400) for side_um in (short_um, long_um))
-    return Sheet(
-        ticket_id=like.ticket_id,
-        profile_id=like.profile_id,
-        item="",
-        image="",
-        size=PrintSize(width_um=short_um, height_um=long_um),
-        quantity=1,
-        state=SheetState.DRAWN,
-        plan={"dpi": SLIP_DPI, "width_px": width_px, "height_px": height_px},
-        width_px=width_px,
-        height_px=height_px,
-        prints=True,
-        is_cover=True,
-        slip=words,
-        printer_id=printer.id,
-    )
-
-
-def paces(print_jobs: Iterable[PrintJob]) -> dict[int, float]:
-    """By printer: seconds a copy took lately, from when it began (or the one before ended) to its end."""
-    ended: dict[int, list[PrintJob]] = {}
-    for job in print_jobs:
-        if job.state is PrintJobState.COMPLETED and job.impressions_completed is not None:
-            ended.setdefault(job.printer_id, []).append(job)
-    found: dict[int, float] = {}
-    for printer_id, jobs in ended.items():
-        jobs.sort(key=lambda job: job.changed_at)
-        seconds = [
-            (job.changed_at - max(job.intended_at, before.changed_at)).total_seconds() / job.copies
-            for before, job in pairwise(jobs)
-        ]
-        if seconds:
-            found[printer_id] = max(0.1, median(seconds[-20:]))
-    return found
-
-
-def _alike(sheet: Waiting) -> tuple[int, int, PrintSize]:
+def _alike(sheet: Waiting) -> _Alike:
     return sheet.ticket_id, sheet.profile.id, sheet.size

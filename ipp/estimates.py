@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ipp.dispatch import paces
 from ipp.pool import why_not_ready
+from ipp.waiting import paces
 from store.records import Printer, PrinterStatus, PrintJob
 
 Target = tuple[str, int]  # ("pool", its id) or ("printer", its id)

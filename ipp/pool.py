@@ -12,6 +12,7 @@ from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, 
 from store.sizes import PrintSize
 
 MAX_AHEAD = 2  # print jobs given to a printer before it completed them; more could not move when it stops
+TURN = "waits for its turn"  # which needs nobody
 SPLIT_GAIN_S = 15.0  # an order that is done so much sooner is worth collecting from two printers
 BLOCKING_REASONS = frozenset(
     {"media-empty", "media-jam", "media-needed", "cover-open", "door-open", "marker-supply-empty", "paused"}
@@ -128,7 +129,7 @@ def allocate(
         free = [member for member in able if ahead[member.printer.device] < MAX_AHEAD]
         if not free:
             result.waiting[sheet.sheet_id] = (
-                "waits for its turn" if able else _sentence(list(dict.fromkeys(filter(None, obstacles.values()))))
+                TURN if able else _sentence(list(dict.fromkeys(filter(None, obstacles.values()))))
             )
             continue
         best = _choose(free, pool, last, backlog).printer

@@ -13,12 +13,13 @@ from ipp.access import Access
 from ipp.attributes import JobState
 from ipp.carrier import Carrier
 from ipp.client import PrinterClient
-from ipp.dispatch import Dispatch, paces
+from ipp.dispatch import Dispatch
 from ipp.errors import PrinterError
 from ipp.movement import Movement
 from ipp.pool import BLOCKING_REASONS, Member, bare_reasons, why_not_ready
 from ipp.sheet_documents import Convert, SheetDocuments
 from ipp.stuck import stuck
+from ipp.waiting import NEWEST, paces
 from ipp.watch import Watch
 from store import progress
 from store.errors import StoreUnavailable
@@ -85,7 +86,7 @@ class Sender:
     def step(self, now: datetime) -> None:
         """Give drawn sheets to printers, and see that every open print job is being carried."""
         self._ours.update(self._dispatch.assign(now))
-        pace = paces(self._store.print_jobs.newest(200))
+        pace = paces(self._store.print_jobs.newest(NEWEST))
         for printer in self._store.printers.all():
             for state in OPEN_PRINT_JOBS:
                 for print_job in self._store.print_jobs.by("printer_state", (printer.id, state.value)):

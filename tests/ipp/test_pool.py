@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from ipp.dispatch import paces
 from ipp.pool import Allocation, Member, Waiting, allocate, bare_reasons
+from ipp.waiting import paces
 from store.profiles import RenderProfile
 from store.records import AllocationMethod, Printer, PrinterPool, PrinterState, PrinterStatus, PrintJob
 from store.sizes import parse_size
