@@ -134,6 +134,12 @@ PRINTER_STATES = {3: PrinterState.IDLE, 4: PrinterState.PROCESSING, 5: PrinterSt
 PRINTER_ATTRIBUTES = (
     "printer-uuid",
     "printer-name",
+    # by which two devices are told apart that say they have one UUID
+    "printer-info",
+    "printer-dns-sd-name",
+    "printer-device-id",
+    "printer-serial-number",
+    "printer-up-time",
     "printer-make-and-model",
     "printer-state",
     "printer-state-reasons",

@@ -14,7 +14,7 @@ import structlog
 from zeroconf import InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from store.records import Printer
+from store.records import Printer, PrinterState
 from store.tables import Store
 
 log = structlog.get_logger("discovery")
@@ -87,24 +87,44 @@ def found_in(info: AsyncServiceInfo) -> Found | None:
     return Found(name=name, uuid=uuid, uri=f"ipp://{addresses[0]}:{info.port}/{path}")
 
 
-def keep_found(store: Store, found: Found) -> None:
-    """Put a found printer into the store: a new one as it is, a known one with its new address."""
+def keep_found(store: Store, found: Found, compare: Callable[[Printer, str], None] | None = None) -> None:
+    """Put a found printer into the store: a new one as it is, a known one with its new address.
+
+    Args:
+        store: the open store.
+        found: the printer.
+        compare: is given a known printer that still answers elsewhere, and the address at which it was found.
+    """
     if any(queue.uuid == found.uuid for queue in store.print_queues.all()):
         return  # one of the box's own print queues: it must not print to itself
     with store.transaction():
         # An entry that has not answered yet is known by its address alone.
-        known = [one for one in store.printers.all() if (one.uuid == found.uuid if one.uuid else _is_at(one, found))]
+        known = [one for one in store.printers.all() if _is_known_as(one, found)]
         if not known:
             added = store.printers.add(Printer(name=found.name, uuid=found.uuid, uri=found.uri))
             log.info("printer.found", id=added.id, name=found.name, uri=found.uri)
         for printer in known:
             # One that wanted TLS is spoken to that way wherever it is.
             uri = found.uri.replace("ipp:", "ipps:", 1) if printer.uri.startswith("ipps:") else found.uri
-            moved = printer.uri != uri and not printer.added_by_hand
+            moved = printer.uri != uri and not printer.added_by_hand and not printer.is_known_by_address
+            if moved and compare is not None and _answers(store, printer):
+                compare(printer, uri)
+                continue
             if moved or not printer.uuid:
                 store.printers.put(printer.with_(uuid=found.uuid, uri=uri if moved else printer.uri))
             if moved:
                 log.info("printer.moved", id=printer.id, name=printer.name, **{"from": printer.uri}, to=uri)
+
+
+def _is_known_as(printer: Printer, found: Found) -> bool:
+    is_by_uuid = bool(printer.uuid) and not printer.is_known_by_address
+    return printer.uuid == found.uuid if is_by_uuid else _is_at(printer, found)
+
+
+def _answers(store: Store, printer: Printer) -> bool:
+    """Whether a printer answered at its own address when it was last asked."""
+    status = store.printer_status.find(printer.id)
+    return status is not None and status.state is not PrinterState.UNREACHABLE
 
 
 def _is_at(printer: Printer, found: Found) -> bool:

@@ -106,6 +106,8 @@ class Carrier:
             self._movement.saw(print_job.id, printer.device, "ours", print_job.state)
             client = PrinterClient(printer.uri, self._http, Access.of(printer))
             try:
+                if printer.stranger is not None:
+                    raise PrinterUnreachable(f"another device answers at the address of {printer.name}")
                 if not is_certain or print_job.state is PrintJobState.SENDING:
                     await self._reconcile(print_job, printer, client, is_from_before)
                     is_certain, is_from_before = True, False

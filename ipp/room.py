@@ -62,6 +62,7 @@ class IppRoom:
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._pulses: list[Pulse] = []
+        self._watch: Watch
         self._thread = threading.Thread(target=self._run, name="ipp", daemon=True)
 
     def start(self) -> None:
@@ -137,7 +138,7 @@ class IppRoom:
 
     async def _live(self) -> None:
         http = session()
-        watch = Watch(self._store, http)
+        watch = self._watch = Watch(self._store, http)
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             "Printer watch": watch.run,
             "Printing": Sender(self._store, http, watch, self._unreachable_limit, self._convert).run,
@@ -145,7 +146,9 @@ class IppRoom:
         if self._front_end is not None:
             parts["Print queue port"] = self._front_end.run
         if self._discovers:
-            parts["Printer search"] = Browser(self._interfaces, lambda found: keep_found(self._store, found)).run
+            parts["Printer search"] = Browser(
+                self._interfaces, lambda found: keep_found(self._store, found, watch.compare)
+            ).run
         if self._local_printers is not None:
             parts["USB printers"] = LocalPrinters(
                 self._local_printers, lambda found: keep_found(self._store, found)

@@ -62,6 +62,15 @@ class RenderJob(Stored):
         return self
 
 
+class OtherDevice(Model):
+    """A device that stands where a printer was, or that says it is the same printer."""
+
+    uri: str
+    uuid: str
+    name: str
+    make_and_model: str = ""
+
+
 class Printer(Stored):
     """A printer that the studio knows, by its UUID where it has one."""
 
@@ -76,11 +85,16 @@ class Printer(Stored):
     username: str = ""
     password: str = ""
     fingerprint: str = ""  # of its TLS certificate, as it was seen first
+    is_known_by_address: bool = False  # a person said that its UUID is not its alone
+    stranger: OtherDevice | None = None  # what answers at its address, and is not it
+    twin: OtherDevice | None = None  # what answers elsewhere and has its UUID
+    one_device_at: tuple[str, ...] = ()  # other addresses, of which a person said that they are this device's, too
 
     @property
     def device(self) -> str:
         """The same for entries that stand for one device, as for a printer that is entered once per size."""
-        return self.uuid or self.uri or f"entry {self.id}"
+        by_uuid = "" if self.is_known_by_address else self.uuid
+        return by_uuid or self.uri or f"entry {self.id}"
 
 
 class AllocationMethod(StrEnum):

@@ -91,6 +91,7 @@ _NEW_IN_3 = {
     "tickets": ("fault",),
     "print_jobs": ("withdrawal", "identity", "is_acknowledged", "stuck", "is_orphaned"),
     "changes": ("reason",),
+    "printers": ("is_known_by_address", "stranger", "twin", "one_device_at"),
 }
 
 

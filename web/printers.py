@@ -58,8 +58,10 @@ def add() -> AnyResponse | tuple[str, int]:
             description = services().room.describe(uri, Access(**login))
     except (PrinterError, ValueError, TimeoutError) as error:
         return render_template("printers.html", **_all(), typed=request.form.get("uri", ""), error=str(error)), 422
+    known = store.printers.by("uuid", description.uuid) if description.uuid else []
+    # One that answers elsewhere, too, is another device with the same UUID, or the same one entered once more.
+    known = [one for one in known if one.uri == uri or not _answers_at_its_own(one)]
     with store.transaction():
-        known = store.printers.by("uuid", description.uuid) if description.uuid else []
         name = description.attributes.text("printer-info") or description.attributes.text("printer-name") or uri
         if known:
             printer = known[0].with_(uri=uri, added_by_hand=True, **login)
@@ -69,6 +71,14 @@ def add() -> AnyResponse | tuple[str, int]:
                 Printer(name=name, uuid=description.uuid, uri=uri, added_by_hand=True, **login)
             )
     return redirect(url_for("printers.edit", printer_id=printer.id))
+
+
+def _answers_at_its_own(printer: Printer) -> bool:
+    """Whether a printer is where its entry says."""
+    try:
+        return services().room.describe(printer.uri, Access.of(printer)).uuid == printer.uuid
+    except (PrinterError, TimeoutError):
+        return False
 
 
 def _as_uri(text: str) -> str:
