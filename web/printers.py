@@ -13,7 +13,7 @@ from ipp.access import Access
 from ipp.codec import GroupTag, encode
 from ipp.errors import PrinterError, PrinterWantsTls
 from render.check_page import CheckPage
-from store import intake
+from store import intake, printer_identity
 from store.queue_setup import offer
 from store.records import AllocationMethod, Printer, PrinterPool
 from store.sizes import parse_size
@@ -138,6 +138,21 @@ def identify(printer_id: int) -> str | AnyResponse | tuple[str, int]:
     except (PrinterError, TimeoutError) as error:
         return _printer_form(_typed(printer), {"": f"{error}."}, printer), 409
     return redirect(url_for("printers.edit", printer_id=printer_id))
+
+
+_IDENTITY = {
+    "take-its-place": printer_identity.take_its_place,
+    "add-as-another": printer_identity.add_as_another,
+    "tell-apart": printer_identity.tell_apart,
+    "is-one-device": printer_identity.is_one_device,
+}
+
+
+@pages.post("/<int:printer_id>/<any('take-its-place', 'add-as-another', 'tell-apart', 'is-one-device'):what>")
+def identity(printer_id: int, what: str) -> AnyResponse:
+    """A person says which device is which."""
+    printer = _IDENTITY[what](services().store, printer_id)
+    return redirect(url_for("printers.edit", printer_id=printer.id))
 
 
 @pages.post("/<int:printer_id>/test-page")

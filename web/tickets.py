@@ -151,6 +151,27 @@ def answer(sheet_id: int) -> AnyResponse:
     return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
 
 
+@pages.post("/sheets/<int:sheet_id>/cancel")
+def cancel_sheet(sheet_id: int) -> AnyResponse:
+    """A person wants one sheet no more."""
+    sheet = decisions.cancel_sheet(services().store, sheet_id, now(), g.person.name)
+    return redirect(url_for("tickets.show", ticket_id=sheet.ticket_id))
+
+
+@pages.post("/print-jobs/<int:print_job_id>/<any(wait, ask, move):what>")
+def stuck(print_job_id: int, what: str) -> AnyResponse:
+    """A person decides about a print of which nothing is heard: wait, look at the paper, or let another printer have
+    it."""
+    store = services().store
+    if what == "wait":
+        job = decisions.wait_longer(store, print_job_id)
+    elif what == "ask":
+        job = decisions.ask_about(store, print_job_id, now())
+    else:
+        job = decisions.print_elsewhere(store, print_job_id, now())
+    return redirect(url_for("tickets.show", ticket_id=job.ticket_id))
+
+
 @pages.post("/tickets/<int:ticket_id>/reprint")
 def print_again(ticket_id: int) -> AnyResponse:
     """A person wants some sheets once more: so many copies of each, why, and perhaps on another printer or pool."""
