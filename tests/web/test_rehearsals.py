@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 from html import unescape
@@ -15,7 +14,7 @@ from PIL import Image
 from store import intake
 from store.records import RenderJob
 from store.tables import Store
-from tests.studio import ERROR, FINISH, NOW, SELECT, photo, push
+from tests.studio import ERROR, FINISH, NOW, SELECT, cut_photo, photo, push
 from tests.web.test_panel import PROFILE
 from web import rehearsals
 
@@ -54,16 +53,6 @@ def test_what_a_render_job_would_have_done_to_the_last_records(panel: FlaskClien
     rows = panel.get("/render-jobs/1/rehearse?format=json").get_json()["records"]
     assert [(row["number"], row["is_selected"]) for row in rows] == [("S-2", False), ("S-1", True)]
     assert len(store.tickets) == 0
-
-
-def cut_photo(store: Store, seed: int) -> str:
-    """A picture whose head is whole and whose end is missing: it is measured, and cannot be drawn."""
-    whole = store.folder.image(photo(store, seed)).read_bytes()
-    cut = whole[: len(whole) // 2]
-    digest = hashlib.sha256(cut).hexdigest()
-    store.folder.image(digest).parent.mkdir(exist_ok=True)
-    store.folder.image(digest).write_bytes(cut)
-    return digest
 
 
 def test_a_sheet_that_cannot_be_drawn_is_named_beside_those_that_can(panel: FlaskClient, store: Store) -> None:
