@@ -167,7 +167,7 @@ def check_output_profile(data: bytes) -> str:
         if space != "RGB":
             raise ValueError(f"this profile is for {space}, and sheets are RGB: use the printer's RGB profile")
         _transform(srgb_profile(), data, "RGB", Intent.RELATIVE, True)
-    except (ImageCms.PyCMSError, OSError) as error:
+    except (ImageCms.PyCMSError, OSError, UnicodeDecodeError) as error:
         raise ValueError(
             "this is not an ICC profile that works: upload the .icc or .icm file of the printer"
         ) from error
@@ -177,7 +177,7 @@ def check_output_profile(data: bytes) -> str:
 def _space(profile: bytes, name: str) -> str:
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
-    except (ImageCms.PyCMSError, OSError) as error:
+    except (ImageCms.PyCMSError, OSError, UnicodeDecodeError) as error:
         raise PictureUnreadable(f"{name}: its colour profile does not work ({error}): save it again as sRGB") from error
     return _SPACES.get(space, "")
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from render import covers, gang, memory, names
 from render.errors import RenderError, SheetImpossible
-from render.frames import Frame, print_frame, screen_frame
+from render.frames import Frame, Laid, print_frame, screen_frame
 from render.layout import MARK_UM, around, crop_marks, impose
 from render.sheets import Box, Line, Overlay, Placement, SheetPlan, TextLine
-from render.units import length_px, sheet_px
+from render.units import box_px, length_px, sheet_px
 from render.wanted import Wanted, failure
-from store.profiles import LowResolution, RenderProfile, Sizing
+from store.profiles import LayoutTemplate, LowResolution, OutputFormat, RenderProfile, Sizing
 from store.pushed import Adjustments, Colorization
 from store.records import Instructions, ItemResult
 from store.sizes import PrintSize
 
 SLUG_UM = 3_000  # the least and, where there is more room, the usual height of a slug
 SLUG_GAP_UM = 1_000  # to the bleed
+MAX_JPEG_PX = 65_500  # libjpeg's JPEG_MAX_DIMENSION; the format itself ends at 65,535 (ITU-T T.81, B.2.2)
 
 
 @dataclass
@@ -90,47 +92,61 @@ class Composer:
     # -- one sheet ------------------------------------------------------------------------------------------------
 
     def _draft(self, group: list[Wanted]) -> Draft:
+        draft = self._drafted(group)
+        self._check_sides(draft.whole_px)
+        return draft
+
+    def _drafted(self, group: list[Wanted]) -> Draft:
         profile, first = self._profile, group[0]
         if profile.layout is not None:
-            return self._imposed(group)
+            return self._imposed(group, profile.layout)
         crop = first.item.crop if first.item else None
         if profile.sizing is not Sizing.PRINT:
-            frame = screen_frame(profile, crop, first.picture)
-        else:
-            frame = print_frame(profile, first.item, crop, first.picture)
+            size, name, laid = screen_frame(profile, crop, first.picture)
+            return Draft(size, name, laid.shown_px, [self._placement(first, laid)], [laid.trim_px])
+        frame = print_frame(profile, first.item, crop, first.picture)
         if profile.paper is not None:
             return self._on_paper(first, frame, profile.paper)
-        at_px = ((frame.sheet_px[0] - frame.shown_px[0]) // 2, (frame.sheet_px[1] - frame.shown_px[1]) // 2)
-        placement = self._placement(first, frame.source_box, frame.shown_px, at_px)
-        trim = frame.trim_px if frame.trim_px[2] else (0, 0, *frame.sheet_px)
-        return Draft(frame.size, frame.name, frame.sheet_px, [placement], [trim])
+        laid = frame.at(0, 0, profile.dpi)
+        whole_px = sheet_px(frame.size.width_um, frame.size.height_um, frame.bleed_um, profile.dpi)
+        return Draft(frame.size, frame.name, whole_px, [self._placement(first, laid)], [laid.trim_px])
 
-    def _imposed(self, group: list[Wanted]) -> Draft:
-        layout, dpi = self._profile.layout, self._profile.dpi
-        assert layout is not None  # noqa: S101  (for the type checker)
+    def _check_sides(self, whole_px: tuple[int, int]) -> None:
+        """Refuse what the file's format cannot hold.
+
+        Raises:
+            SheetImpossible: names the profile.
+        """
+        if self._profile.output_format is OutputFormat.JPEG and max(whole_px) > MAX_JPEG_PX:
+            raise SheetImpossible(
+                f"a sheet of {whole_px[0]} x {whole_px[1]} pixels is larger than a JPEG may be ({MAX_JPEG_PX}): choose "
+                f"fewer dpi, a smaller size, or for files TIFF, in the profile '{self._profile.name}'"
+            )
+
+    def _imposed(self, group: list[Wanted], layout: LayoutTemplate) -> Draft:
+        dpi = self._profile.dpi
         placements: list[Placement] = []
         trims: list[Box] = []
         texts: list[TextLine] = []
         for slot in impose(layout, dpi, [(one.picture, one.item) for one in group]):
             one, cell = group[slot.wanted], slot.cell
-            placement = self._placement(one, slot.source_box, slot.shown_px, slot.at_px, slot.turned)
             placements.append(
-                placement.with_(
+                self._placement(one, slot.laid).with_(
                     rotation_deg=cell.rotation_deg,
                     border_px=length_px(cell.border_um, dpi),
                     border_colour=cell.border_colour,
                 )
             )
-            trims.append(slot.cell_px)
+            trims.append(slot.laid.trim_px)
             if cell.caption:
-                left, top, width, height = slot.cell_px
+                left, top, width, height = slot.laid.trim_px
                 box = (left, top + height, width, length_px(layout.caption_um, dpi))
                 texts.append(TextLine(text=self._text(cell.caption, one), box_px=box))
         for field in layout.texts:
             texts.append(
                 TextLine(
                     text=self._text(field.text, group[0]),
-                    box_px=self._box_px(field.left_um, field.top_um, field.width_um, field.height_um),
+                    box_px=box_px(field.left_um, field.top_um, field.width_um, field.height_um, dpi),
                     colour=field.colour,
                     align=field.align,
                     bold=field.bold,
@@ -138,18 +154,15 @@ class Composer:
                     opacity_percent=field.opacity_percent,
                 )
             )
-        overlays = tuple(
-            Overlay(
-                image=one.image,
-                box_px=self._box_px(one.left_um, one.top_um, one.width_um, one.height_um),
-                is_behind=one.is_behind,
-            )
-            for one in layout.decorations
-        )
+        overlays: list[Overlay] = []
+        for png in layout.decorations:
+            place = box_px(png.left_um, png.top_um, png.width_um, png.height_um, dpi)
+            if place[2] and place[3]:  # what has no pixel at this resolution is not to be seen
+                overlays.append(Overlay(image=png.image, box_px=place, is_behind=png.is_behind))
         whole_px = sheet_px(layout.size.width_um, layout.size.height_um, 0, dpi)
         marks = crop_marks(layout, dpi)
         return Draft(
-            layout.size, str(layout.size), whole_px, placements, trims, marks, tuple(texts), overlays,
+            layout.size, str(layout.size), whole_px, placements, trims, marks, tuple(texts), tuple(overlays),
             layout.background or "",
         )  # fmt: skip
 
@@ -158,66 +171,71 @@ class Composer:
         dpi = self._profile.dpi
         if (paper.width_um > paper.height_um) != (frame.size.width_um > frame.size.height_um):
             paper = paper.turned()
-        whole_px = sheet_px(paper.width_um, paper.height_um, 0, dpi)
-        if frame.sheet_px[0] > whole_px[0] or frame.sheet_px[1] > whole_px[1]:
+        spare_um = (paper.width_um - frame.whole_um[0], paper.height_um - frame.whole_um[1])
+        if min(spare_um) < 0:
             raise SheetImpossible(
                 f"a print of {frame.name} with its bleed is larger than the {paper} paper of the profile "
                 f"'{self._profile.name}': choose larger paper"
             )
-        corner = ((whole_px[0] - frame.sheet_px[0]) // 2, (whole_px[1] - frame.sheet_px[1]) // 2)
-        inset = ((frame.sheet_px[0] - frame.shown_px[0]) // 2, (frame.sheet_px[1] - frame.shown_px[1]) // 2)
-        placement = self._placement(
-            wanted, frame.source_box, frame.shown_px, (corner[0] + inset[0], corner[1] + inset[1])
-        )
-        left, top, width, height = frame.trim_px
-        trim = (corner[0] + left, corner[1] + top, width, height)
+        laid = frame.at(Fraction(spare_um[0], 2), Fraction(spare_um[1], 2), dpi)
         marks: tuple[Line, ...] = ()
         if self._profile.crop_marks:
-            marks = around(trim, max(left, top), length_px(MARK_UM, dpi))
-        return Draft(paper, frame.name, whole_px, [placement], [trim], marks)
+            marks = around(laid.trim_px, length_px(frame.bleed_um, dpi), length_px(MARK_UM, dpi))
+        whole_px = sheet_px(paper.width_um, paper.height_um, 0, dpi)
+        return Draft(paper, frame.name, whole_px, [self._placement(wanted, laid)], [laid.trim_px], marks)
 
     def _ganged(self, usable: list[Wanted]) -> tuple[list[tuple[list[Wanted], int, Draft]], list[ItemResult]]:
         """Sheets with several small prints; equal ones are one sheet with a quantity."""
         profile, paper = self._profile, self._profile.gang_paper
         assert paper is not None  # noqa: S101  (for the type checker)
         failures: list[ItemResult] = []
-        prints: list[tuple[Wanted, Frame, tuple[int, int]]] = []
+        prints: list[tuple[Wanted, Frame]] = []
+        whole_px = sheet_px(paper.width_um, paper.height_um, 0, profile.dpi)
         slug_um = SLUG_UM + SLUG_GAP_UM + profile.bleed_um if profile.slug else 0  # below everything
-        free = PrintSize(width_um=paper.width_um, height_um=paper.height_um - slug_um)
+        # The least that a size may be: where the slug leaves less, no print fits, and says so.
+        free = paper.model_copy(update={"height_um": max(1_000, paper.height_um - slug_um)})
         for one in usable:
             try:
+                self._check_sides(whole_px)
                 frame = print_frame(profile, one.item, one.item.crop if one.item else None, one.picture)
-                around_um = (frame.size.width_um + 2 * profile.bleed_um, frame.size.height_um + 2 * profile.bleed_um)
-                gang.pack([around_um], free, 0)  # alone it must fit
+                self._check_alone(frame, paper, free)
             except RenderError as error:
                 failures.append(failure(profile, one.image, one.item, error))
             else:
-                prints += [(one, frame, around_um)] * one.copies
-        whole_px = sheet_px(paper.width_um, paper.height_um, 0, profile.dpi)
+                prints += [(one, frame)] * one.copies
         quantities: dict[tuple[object, ...], int] = {}
         drafts: dict[tuple[object, ...], tuple[list[Wanted], Draft]] = {}
-        for sheet in gang.pack([size for _, _, size in prints], free, profile.gang_gap_um) if prints else []:
+        packed = gang.pack([frame.whole_um for _, frame in prints], free, profile.gang_gap_um) if prints else []
+        for sheet in packed:
             group: list[Wanted] = []
             draft = Draft(paper, str(paper), whole_px, [], [])
             for spot in sheet:
-                one, frame, _ = prints[spot.print]
+                one, frame = prints[spot.print]
                 group.append(one)
-                at_px = (length_px(spot.left_um, profile.dpi), length_px(spot.top_um, profile.dpi))
-                self._gang_print(draft, one, frame, at_px, spot.turned)
+                self._gang_print(draft, one, frame.at(spot.left_um, spot.top_um, profile.dpi, spot.turned))
             key = (tuple(one.line for one in group), tuple(draft.placements))
             quantities[key] = quantities.get(key, 0) + 1
             drafts.setdefault(key, (group, draft))
         return [(group, quantities[key], draft) for key, (group, draft) in drafts.items()], failures
 
-    def _gang_print(self, draft: Draft, one: Wanted, frame: Frame, at_px: tuple[int, int], turned: bool) -> None:
-        bleed_px, gap_px = frame.trim_px[0], length_px(self._profile.gang_gap_um, self._profile.dpi)
-        across, down = frame.sheet_px[::-1] if turned else frame.sheet_px
-        shown = frame.shown_px[::-1] if turned else frame.shown_px
-        corner = (at_px[0] + (across - shown[0]) // 2, at_px[1] + (down - shown[1]) // 2)
-        draft.placements.append(self._placement(one, frame.source_box, frame.shown_px, corner, turned))
-        trim = (at_px[0] + bleed_px, at_px[1] + bleed_px, across - 2 * bleed_px, down - 2 * bleed_px)
-        draft.trims.append(trim)
-        draft.marks += around(trim, bleed_px, min(gap_px // 2, length_px(MARK_UM, self._profile.dpi)))
+    @staticmethod
+    def _check_alone(frame: Frame, paper: PrintSize, free: PrintSize) -> None:
+        try:
+            gang.pack([frame.whole_um], free, 0)
+        except SheetImpossible as error:
+            if free == paper:
+                raise
+            raise SheetImpossible(
+                f"a print of {frame.name} with its bleed and the slug below it is larger than the {paper} paper to "
+                "gang on: choose larger paper in the profile, or no slug"
+            ) from error
+
+    def _gang_print(self, draft: Draft, one: Wanted, laid: Laid) -> None:
+        dpi = self._profile.dpi
+        bleed_px, gap_px = length_px(self._profile.bleed_um, dpi), length_px(self._profile.gang_gap_um, dpi)
+        draft.placements.append(self._placement(one, laid))
+        draft.trims.append(laid.trim_px)
+        draft.marks += around(laid.trim_px, bleed_px, min(gap_px // 2, length_px(MARK_UM, dpi)))
 
     def _finished(self, group: list[Wanted], quantity: int, draft: Draft) -> SheetPlan:
         """A sheet with what every sheet of the profile has: texts, overlay, flags, file name."""
@@ -274,7 +292,8 @@ class Composer:
         prints = sum(quantity * len(group) for group, quantity, _ in drafts)
         file = self._file(wanted[0], "header" if is_header else "separator")
         like = drafts[0][2]
-        bleed_um = self._profile.bleed_um if like.placements[0].shown_px == like.whole_px else 0
+        on_paper = self._profile.layout or self._profile.gang_paper or self._profile.paper
+        bleed_um = 0 if on_paper else self._profile.bleed_um
         record, day = self._instructions.record, self._opened_at.date().isoformat()
         pictures = f"{len(wanted)} pictures" if is_header and len(wanted) > 1 else wanted[0].image.name
         words = (
@@ -288,22 +307,15 @@ class Composer:
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
-    def _placement(
-        self,
-        wanted: Wanted,
-        source_box: tuple[float, float, float, float],
-        shown_px: tuple[int, int],
-        at_px: tuple[int, int],
-        turned: bool = False,
-    ) -> Placement:
+    def _placement(self, wanted: Wanted, laid: Laid) -> Placement:
         profile, item = self._profile, wanted.item
         return Placement(
             image=wanted.image.name,
-            source_box=source_box,
+            source_box=laid.area.box,
             straighten_deg=item.crop.rotation_deg if item and item.crop else 0.0,
-            shown_px=shown_px,
-            at_px=at_px,
-            turned=turned,
+            shown_px=laid.shown_px,
+            at_px=laid.at_px,
+            turned=laid.turned,
             adjustments=item.adjustments if item else Adjustments(),
             colorization=profile.colorization or (item.colorization if item else Colorization.COLOUR),
             tint=profile.tint if profile.colorization or item is None else item.tint,
@@ -345,12 +357,6 @@ class Composer:
         left = min(left for left, _, _, _ in draft.trims)
         right = max(left + width for left, _, width, _ in draft.trims)
         return TextLine(text=self._text(self._profile.slug, wanted), box_px=(left, top, right - left, least))
-
-    def _box_px(self, left_um: int, top_um: int, width_um: int, height_um: int) -> Box:
-        """Edges are rounded, not widths: boxes that touch on paper touch in pixels."""
-        dpi = self._profile.dpi
-        left, top = length_px(left_um, dpi), length_px(top_um, dpi)
-        return left, top, length_px(left_um + width_um, dpi) - left, length_px(top_um + height_um, dpi) - top
 
     def _text(self, template: str, wanted: Wanted) -> str:
         return names.text(template, self._values(wanted, ""))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from render import memory
+from render.areas import fitted
 from render.sheets import Box, Placement, ScannableCode, SheetPlan, TextLine
 from render.units import length_px, sheet_px
 from render.wanted import Wanted
@@ -123,11 +124,10 @@ def _thumbnails(shown: Sequence[Wanted], box: Box, line: int) -> tuple[list[Plac
     captions: list[TextLine] = []
     for position, one in enumerate(shown):
         x, y = left + position % columns * across, top + position // columns * down
-        free = (across * 9 // 10, down * 9 // 10 - caption)
-        scale = min(free[0] / one.picture.width_px, free[1] / one.picture.height_px)
-        size = (max(1, round(one.picture.width_px * scale)), max(1, round(one.picture.height_px * scale)))
-        whole = (0.0, 0.0, float(one.picture.width_px), float(one.picture.height_px))
+        free = (max(1, across * 9 // 10), max(1, down * 9 // 10 - caption))
+        whole = one.picture.shows(None)
+        size = fitted(whole, free)
         at_px = (x + (across - size[0]) // 2, y)
-        placements.append(Placement(image=one.image.name, source_box=whole, shown_px=size, at_px=at_px))
+        placements.append(Placement(image=one.image.name, source_box=whole.box, shown_px=size, at_px=at_px))
         captions.append(TextLine(text=one.image.name, box_px=(x, y + size[1], across, max(1, caption))))
     return placements, captions

@@ -8,7 +8,6 @@ resizing, at the sheet's size.
 from __future__ import annotations
 
 import io
-import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,16 +16,15 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageOps
 
 from render import lettering, tones
+from render.areas import Area, chosen
 from render.colour import Look, Photo, srgb_profile
-from render.errors import PictureMissing, PictureUnreadable
-from render.pictures import check_unchanged, opened, upright_size
+from render.cutting import Decoded
+from render.errors import PictureMissing
+from render.pictures import TURNED, check_unchanged, opened, orientation_of, reading
 from render.sheets import Placement, SheetPlan
 from store.profiles import OutputFormat
 
 THUMBNAIL_PX = 480
-# Pixels are averaged down by whole numbers as long as this much is left for the good filter to do. The difference to
-# using it alone is half a unit of L* in film grain (make bench-render), for a third of the time.
-GAP = 1.3
 
 File = Path | bytes  # where it lies, or its content where the worker has no disk in common with us
 
@@ -72,28 +70,6 @@ class Drawn:
     thumbnail: bytes = b""
 
 
-class _Decoded:
-    """A picture's pixels, and smaller ones averaged from them, made once for all placements that need them."""
-
-    def __init__(self, photo: Photo, scale: float) -> None:
-        """
-        Args:
-            photo: as it was decoded, upright.
-            scale: how many of its pixels one of the whole picture's is, 1 or less.
-        """
-        self.photo = photo
-        self._scale = scale
-        self._reduced: dict[int, Image.Image] = {1: photo.pixels}
-
-    def for_placement(self, placement: Placement) -> tuple[Image.Image, tuple[float, float, float, float]]:
-        """Pixels to resize from, and the placement's source box in them."""
-        factor = max(1, int(placement.source_px_per_px * self._scale / GAP))
-        if factor not in self._reduced:
-            self._reduced[factor] = self.photo.pixels.reduce(factor)
-        left, top, right, bottom = (edge * self._scale / factor for edge in placement.source_box)
-        return self._reduced[factor], (left, top, right, bottom)
-
-
 def draw(task: DrawTask) -> list[Drawn]:
     """Draw sheets, in the order of the plans; files appear whole or not at all.
 
@@ -102,37 +78,57 @@ def draw(task: DrawTask) -> list[Drawn]:
     """
     placements = [placement for plan, _, _ in task.sheets for placement in plan.placements]
     untagged = task.sheets[0][0].colour.untagged
-    pictures: dict[str, _Decoded] = {}
+    pictures: dict[str, Decoded] = {}
     for source in task.sources:
         check_unchanged(source.file, source.name, source.sha256)
         smallest = min(one.source_px_per_px for one in placements if one.image == source.name)
-        image, scale = _decoded(source, task.max_pixels, smallest)
-        pictures[source.name] = _Decoded(Photo(image, source.name, untagged), scale)
+        image, scale, whole = _decoded(source, task.max_pixels, smallest)
+        pictures[source.name] = Decoded(Photo(image, source.name, untagged), scale, whole)
     assets = dict(task.assets)
     return [_drawn(_Artist(pictures, assets, plan), target, thumbnail) for plan, target, thumbnail in task.sheets]
 
 
-def _decoded(source: Source, max_pixels: int, source_px_per_px: float) -> tuple[Image.Image, float]:
-    """A picture, upright, with at least as many pixels as its most demanding placement needs, and its scale."""
-    with opened(source.file, source.name, max_pixels) as image:
-        full_width, _ = upright_size(image, source.name)
-        try:
-            if image.format == "JPEG":
-                reduction = max(1, int(source_px_per_px))
-                image.draft(None, (image.width // reduction, image.height // reduction))
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)  # which copies nothing where nothing is turned
-        except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
-            raise PictureUnreadable(
-                f"{source.name}: the file is damaged or not complete ({error}): copy it again"
-            ) from error
-        return image, image.width / full_width
+def _decoded(source: Source, max_pixels: int, source_px_per_px: float) -> tuple[Image.Image, int, Area]:
+    """A picture, upright, with at least as many pixels as its most demanding placement needs.
+
+    With it, how many of the file's pixels became one, and where the whole picture lies in those that there are.
+    """
+    with opened(source.file, source.name, max_pixels) as image, reading(source.name):
+        orientation, scale = orientation_of(image), 1
+        stored_px = image.size
+        if image.format == "JPEG":
+            reduction = max(1, int(source_px_per_px))
+            drafted = image.draft(None, (max(1, image.width // reduction), max(1, image.height // reduction)))
+            scale = round(stored_px[0] / drafted[1][2]) if drafted else 1
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)  # which copies nothing where nothing is turned
+        whole = chosen(None, *image.size) if scale == 1 else _scaled(*stored_px, scale, orientation)
+        return image, scale, whole
+
+
+def _scaled(width_px: int, height_px: int, scale: int, orientation: int) -> Area:
+    """Where a JPEG lies in its pixels when it is decoded smaller: the last column and row may be partly beyond it.
+
+    Args:
+        width_px: of the picture as it is stored.
+        height_px: of the picture as it is stored.
+        scale: so many pixels, both ways, became one.
+        orientation: EXIF's: what was last may have come to the left or the top.
+
+    >>> _scaled(15, 16, 8, 1).box, _scaled(15, 16, 8, 3).box
+    ((0.0, 0.0, 1.875, 2.0), (0.125, 0.0, 2.0, 2.0))
+    """
+    across, down = -width_px % scale, -height_px % scale
+    left = {2: across, 3: across, 6: down, 7: down}.get(orientation, 0)
+    top = {3: down, 4: down, 7: across, 8: across}.get(orientation, 0)
+    upright = chosen(None, *((height_px, width_px) if orientation in TURNED else (width_px, height_px)))
+    return upright.moved(left, top).seen_at(scale)
 
 
 class _Artist:
     """Draws one sheet."""
 
-    def __init__(self, pictures: dict[str, _Decoded], assets: dict[str, File], plan: SheetPlan) -> None:
+    def __init__(self, pictures: dict[str, Decoded], assets: dict[str, File], plan: SheetPlan) -> None:
         self._pictures, self._assets, self.plan = pictures, assets, plan
         output = plan.colour.profile
         self.output_profile = self._asset(output.sha256, output.name) if output else b""
@@ -169,16 +165,9 @@ class _Artist:
     def _picture(self, placement: Placement) -> Image.Image:
         """One picture at its size on the sheet, upright, in the sheet's colours."""
         decoded = self._pictures[placement.image]
-        pixels, box = decoded.for_placement(placement)
-        if placement.straighten_deg:
-            shown = _straightened(pixels, box, placement)
-        else:
-            region, box = _region(pixels, box)
-            shown = region.resize(placement.shown_px, Image.Resampling.LANCZOS, box=box)
-        shown = decoded.photo.looking(shown, self._look(placement))
+        shown = decoded.photo.looking(decoded.cut(placement), self._look(placement))
         shown = tones.sharpened(shown, self.plan.sharpening)
         if placement.border_px:
-            shown = shown.copy() if shown is pixels else shown
             edges = (0, 0, shown.width - 1, shown.height - 1)
             ImageDraw.Draw(shown).rectangle(
                 edges, outline=self._ink(placement.border_colour), width=placement.border_px
@@ -267,62 +256,6 @@ def _drawn(artist: _Artist, target: Path | None, thumbnail: Path | None) -> Draw
         if path is not None:
             save(data, path)
     return Drawn(sheet.size, b"" if target else file, b"" if thumbnail else small_file)
-
-
-def _straightened(pixels: Image.Image, box: tuple[float, float, float, float], placement: Placement) -> Image.Image:
-    """The box's pixels, turned around its centre: what it needs is brought to the sheet's size, turned, and cut."""
-    left, top, right, bottom = box
-    shown = placement.shown_px
-    angle = math.radians(abs(placement.straighten_deg))
-    long, short = math.cos(angle), math.sin(angle)
-    big = [math.ceil(shown[0] * long + shown[1] * short) + 4, math.ceil(shown[0] * short + shown[1] * long) + 4]
-    big = [side + (side - shown[axis]) % 2 for axis, side in enumerate(big)]  # the same centre, to the pixel
-    grown = (big[0] * (right - left) / shown[0], big[1] * (bottom - top) / shown[1])
-    centre = ((left + right) / 2, (top + bottom) / 2)
-    around = (
-        centre[0] - grown[0] / 2,
-        centre[1] - grown[1] / 2,
-        centre[0] + grown[0] / 2,
-        centre[1] + grown[1] / 2,
-    )
-    region, around = _region(pixels, around)
-    turned = region.resize((big[0], big[1]), Image.Resampling.LANCZOS, box=around).rotate(
-        -placement.straighten_deg, Image.Resampling.BICUBIC
-    )
-    corner = ((big[0] - shown[0]) // 2, (big[1] - shown[1]) // 2)
-    return turned.crop((*corner, corner[0] + shown[0], corner[1] + shown[1]))
-
-
-def _region(
-    photo: Image.Image, box: tuple[float, float, float, float]
-) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """A picture that contains the box, and the box in it; what lies outside of the photo is its mirror image."""
-    left, top, right, bottom = box
-    width, height = photo.size
-    wanted = (_outside(-left), _outside(-top), _outside(right - width), _outside(bottom - height))
-    margins = tuple(min(margin, side) for margin, side in zip(wanted, (width, height) * 2, strict=True))
-    if not any(margins):
-        # Rounding may put an edge a hair outside, which resize() would refuse.
-        return photo, (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
-    west, north, east, south = margins
-    grown = Image.new(photo.mode, (width + west + east, height + north + south))
-    grown.paste(photo, (west, north))
-    if west:
-        grown.paste(ImageOps.mirror(photo.crop((0, 0, west, height))), (0, north))
-    if east:
-        grown.paste(ImageOps.mirror(photo.crop((width - east, 0, width, height))), (west + width, north))
-    if north:  # from the grown picture, so that the corners are mirrored both ways
-        grown.paste(ImageOps.flip(grown.crop((0, north, grown.width, 2 * north))), (0, 0))
-    if south:
-        edge = north + height
-        grown.paste(ImageOps.flip(grown.crop((0, edge - south, grown.width, edge))), (0, edge))
-    box = (left + west, top + north, right + west, bottom + north)
-    return (grown, box) if margins == wanted else _region(grown, box)  # mirrored again, for a sliver of a picture
-
-
-def _outside(distance: float) -> int:
-    """Whole pixels that a box reaches outside by; a rounding error of a thousandth is none."""
-    return max(0, int(-(-(distance - 1e-3) // 1)))
 
 
 def _content(file: File) -> bytes:

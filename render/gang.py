@@ -21,7 +21,7 @@ AT_ONCE = 800  # packing is quadratic; more are packed in parts, each of which m
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a print lies. Micrometres from the sheet's upper left corner; the gap around it is not counted."""
+    """Where a print lies. Micrometers from the sheet's upper left corner; the gap around it is not counted."""
 
     print: int  # index of the print
     left_um: int
@@ -33,7 +33,7 @@ def pack(prints: Sequence[tuple[int, int]], paper: PrintSize, gap_um: int) -> li
     """Sheets with every print on one of them.
 
     Args:
-        prints: (width, height) in micrometres, bleed included.
+        prints: (width, height) in micrometers, bleed included.
         paper: the sheets.
         gap_um: between prints; none is needed at the sheet's edge.
 
@@ -49,8 +49,8 @@ def pack(prints: Sequence[tuple[int, int]], paper: PrintSize, gap_um: int) -> li
             height <= paper.width_um and width <= paper.height_um
         ):
             raise SheetImpossible(
-                f"a print of {PrintSize(width_um=width, height_um=height)} with its bleed is larger than the {paper} "
-                "paper to gang on: choose larger paper in the profile"
+                f"a print of {PrintSize.model_construct(width_um=width, height_um=height)} with its bleed is larger "
+                f"than the {paper} paper to gang on: choose larger paper in the profile"
             )
     if len(prints) > AT_ONCE:
         parts = [range(first, min(first + AT_ONCE, len(prints))) for first in range(0, len(prints), AT_ONCE)]

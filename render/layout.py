@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from render.frames import Picture, chosen, crop_box, oriented
+from render.areas import filling
+from render.errors import SheetImpossible
+from render.frames import Laid, Picture, framed, is_across
 from render.sheets import Box, Line
-from render.units import length_px
+from render.units import box_px, length_px
 from store.profiles import Cell, Fit, LayoutTemplate
 from store.pushed import Item
-from store.sizes import PrintSize
 
 MARK_UM = 3_000  # length of a crop mark
 
@@ -20,12 +21,8 @@ class Slot:
     """What goes into one cell."""
 
     wanted: int  # which of the sheet's pictures
-    source_box: tuple[float, float, float, float]
-    shown_px: tuple[int, int]  # before turning
-    at_px: tuple[int, int]  # upper left corner on the sheet, after turning
-    turned: bool
+    laid: Laid  # its trim is the cell
     cell: Cell
-    cell_px: Box
 
 
 def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, Item | None]]) -> list[Slot]:
@@ -36,12 +33,13 @@ def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, I
         dpi: of the sheet.
         wanted: at most template.images_per_sheet pictures; cells behind the last one stay empty.
 
-    Edges are rounded, not widths, so that cells which touch on paper touch in pixels.
+    Raises:
+        SheetImpossible: a cell has no pixel, or a crop shows less than one.
 
     >>> cell = lambda left: Cell(left_um=left, top_um=0, width_um=33_333, height_um=100_000)
     >>> template = LayoutTemplate(name="3", size="100x100mm", cells=(cell(0), cell(33_333), cell(66_666)))
-    >>> slots = impose(template, 254, [(Picture(width_px=9, height_px=27), None)])
-    >>> [(slot.at_px[0], slot.shown_px[0]) for slot in slots]
+    >>> slots = [slot.laid for slot in impose(template, 254, [(Picture(width_px=9, height_px=27), None)])]
+    >>> [(laid.at_px[0], laid.shown_px[0]) for laid in slots]
     [(0, 333), (333, 334), (667, 333)]
     """
     slots: list[Slot] = []
@@ -51,26 +49,21 @@ def impose(template: LayoutTemplate, dpi: int, wanted: Sequence[tuple[Picture, I
         if number >= len(wanted):
             break
         picture, item = wanted[number]
-        crop = item.crop if item else None
-        left, top = length_px(cell.left_um, dpi), length_px(cell.top_um, dpi)
-        width = length_px(cell.left_um + cell.width_um, dpi) - left
-        height = length_px(cell.top_um + cell.height_um, dpi) - top
-        paper = PrintSize(width_um=cell.width_um, height_um=cell.height_um)
-        turned = template.turns and oriented(paper, crop, picture) != paper
-        box_px = (height, width) if turned else (width, height)
-        if template.fit is not Fit.FIT:
-            source = crop_box(paper.turned() if turned else paper, crop, picture)
-            shown = box_px
-        else:
-            source = chosen(crop, picture)
-            scale = min(box_px[0] / (source[2] - source[0]), box_px[1] / (source[3] - source[1]))
-            shown = (
-                max(1, round((source[2] - source[0]) * scale)),
-                max(1, round((source[3] - source[1]) * scale)),
+        left, top, width, height = cell_px = box_px(cell.left_um, cell.top_um, cell.width_um, cell.height_um, dpi)
+        if not width or not height:
+            raise SheetImpossible(
+                f"cell {position + 1} of the layout '{template.name}' is {cell.width_um / 1000:g} x "
+                f"{cell.height_um / 1000:g} mm, which is no pixel at {dpi} dpi: enlarge the cell in the layout"
             )
-        lying = shown[::-1] if turned else shown
-        at = (left + (width - lying[0]) // 2, top + (height - lying[1]) // 2)
-        slots.append(Slot(number, source, shown, at, turned, cell, (left, top, width, height)))
+        area = picture.shows(item.crop if item else None)
+        turned = template.turns and is_across(cell.width_um, cell.height_um, area)
+        if template.fit is Fit.FIT:
+            laid = framed(area, cell_px, turned)
+        else:
+            sides_um = (cell.height_um, cell.width_um) if turned else (cell.width_um, cell.height_um)
+            shown = (height, width) if turned else (width, height)
+            laid = Laid(filling(area, *sides_um), shown, (left, top), cell_px, turned)
+        slots.append(Slot(number, laid, cell))
     return slots
 
 

@@ -27,7 +27,10 @@ def picture_bytes(picture: Picture, source_px_per_px: float) -> int:
 
 def sheet_bytes(width_px: int, height_px: int, placements: Iterable[Placement]) -> int:
     """A sheet, its largest picture before and after a step and between two passes, and the encoded file."""
-    largest = max((one.shown_px[0] * one.shown_px[1] for one in placements), default=0)
+    largest = 0
+    for one in placements:
+        width, height = one.reach_px if one.straighten_deg else one.shown_px
+        largest = max(largest, width * height)
     return int((width_px * height_px * 1.5 + largest * 2.5) * BYTES_PER_PX)
 
 

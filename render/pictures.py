@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +24,7 @@ FORMATS = ("JPEG", "TIFF", "PNG", "WEBP", "HEIF", "AVIF", "PSD")
 DEEP = "more than 8 bits a colour in the file: drawn with 8, as printers take it"
 MAX_OVERLAY_PIXELS = 60_000_000
 _ORIENTATION_TAG = 0x0112
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _PSD_VERSION_INFO = 1057  # Photoshop File Formats: Version Info; its byte 4 says whether a merged picture is there
 Image.MAX_IMAGE_PIXELS = None  # ours is checked between opening and decoding, and is a setting
 
@@ -43,9 +46,11 @@ def measure(task: MeasureTask) -> Picture:
         RenderError: the file is not a picture that can be printed; names it and says why.
     """
     with opened(task.source, task.name, task.max_pixels) as image:
-        is_deep = _is_deep(image)  # asked first: reading a PNG's camera data decodes it, and the tile is gone
-        width, height = upright_size(image, task.name)
-        is_tagged = bool(image.info.get("icc_profile")) or image.mode == "LAB"
+        with reading(task.name):
+            is_deep = _is_deep(image)  # asked first: reading a PNG's camera data decodes it, and the tile is gone
+            width, height = upright_size(image)
+            is_tagged = bool(image.info.get("icc_profile")) or image.mode == "LAB"
+            says_adobe_rgb = not is_tagged and colour.says_adobe_rgb(image)
         if image.mode == "CMYK" and not is_tagged:
             raise PictureUnreadable(
                 f"{task.name}: CMYK without a colour profile: save it as sRGB, or embed its profile"
@@ -54,25 +59,53 @@ def measure(task: MeasureTask) -> Picture:
             width_px=width,
             height_px=height,
             is_tagged=is_tagged,
-            says_adobe_rgb=not is_tagged and colour.says_adobe_rgb(image),
+            says_adobe_rgb=says_adobe_rgb,
             has_scaled_decoding=image.format == "JPEG",
             flags=(DEEP,) if is_deep else (),
             sha256=task.digest or digest_of(task.source),
         )
 
 
-def upright_size(image: Image.Image, name: str) -> tuple[int, int]:
-    """(width, height) in pixels as people see the picture, before it is decoded.
-
-    Raises:
-        PictureUnreadable: the file ends before its camera data.
-    """
-    try:
-        turned = image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PictureUnreadable(f"{name}: the file is damaged or not complete ({error}): copy it again") from error
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) in pixels as people see the picture, before it is decoded."""
+    turned = orientation_of(image) in TURNED
     # Pillow turns TIFFs by itself, and tells their upright size.
     return (image.height, image.width) if turned and image.format != "TIFF" else image.size
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How EXIF says that it is turned, 1 to 8."""
+    orientation: int = image.getexif().get(_ORIENTATION_TAG, 1)
+    return orientation
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Around calls of the libraries that read a file's content, and of nothing else: what they raise is the file's.
+
+    Not what the system raises: of a disk or share that fails, or of memory that is not there, no file is to blame.
+
+    Raises:
+        PictureUnreadable: names the picture.
+        OSError, MemoryError: the system's.
+    """
+    try:
+        yield
+    except (RenderError, MemoryError):
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        if is_of_the_system(error):
+            raise
+        raise PictureUnreadable(f"{name}: the file is damaged or not complete ({error}): copy it again") from error
+    except Exception as error:  # readers raise whatever they stumble over
+        raise PictureUnreadable(
+            f"{name}: the program that reads such files fails at it ({error!r}): save it again from the original"
+        ) from error
+
+
+def is_of_the_system(error: BaseException) -> bool:
+    """Whether a disk or share failed. What readers raise has no number; a damaged file may send them to a place < 0."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def digest_of(source: Path | bytes) -> str:
@@ -98,6 +131,7 @@ def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
 
     Raises:
         RenderError: it is not there, not a picture, or not one that can be printed as it should be.
+        OSError: the disk or share fails.
     """
     try:
         if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
@@ -107,9 +141,15 @@ def opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
         raise PictureMissing(
             f"{name}: the file is no longer where it was: put it back and set the status again"
         ) from error
-    except RenderError:
+    except PermissionError as error:
+        raise PictureUnreadable(
+            f"{name}: the box may not read the file: let everybody read it, and set the status again"
+        ) from error
+    except (RenderError, MemoryError):
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError) as error:
+    except Exception as error:
+        if is_of_the_system(error):
+            raise
         raise PictureUnreadable(
             f"{name}: not a picture (JPEG, TIFF, PNG, WebP, HEIC, AVIF or PSD): send the photo itself"
         ) from error
@@ -180,13 +220,11 @@ def thumbnail(task: ThumbnailTask) -> bytes:
         RenderError: the file is not a picture that can be printed; names it and says why.
     """
     with opened(task.source, task.name, task.max_pixels) as image:
-        try:
+        with reading(task.name):
             image.draft("RGB", (2 * task.longest_px, 2 * task.longest_px))  # JPEGs are decoded smaller
             small = ImageOps.exif_transpose(image)
-            small.thumbnail((task.longest_px, task.longest_px), Image.Resampling.BICUBIC)
-            small = small.convert("RGB")
-        except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-            raise PictureUnreadable(f"{task.name}: the file is damaged or not complete ({error})") from error
+        small.thumbnail((task.longest_px, task.longest_px), Image.Resampling.BICUBIC)
+        small = small.convert("RGB")
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

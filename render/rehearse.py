@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from render.check_page import CheckPage, check_page
 from render.draw import DrawTask, File, Source, draw
-from render.errors import PictureUnreadable, RenderError
+from render.errors import RenderError
 from render.frames import Picture
-from render.loop import CRASHED
-from render.pictures import MeasureTask, ThumbnailTask, measure, thumbnail
+from render.pictures import MeasureTask, ThumbnailTask, is_of_the_system, measure, thumbnail
 from render.plan import images_used, plan
 from render.samples import sample_photo
-from render.sheets import Placement, SheetPlan, TextLine
+from render.sheets import Box, Placement, SheetPlan
 from render.sources import ImageFolders, locate
 from render.workers import Workers
 from store.folder import DataFolder
 from store.model import Model
-from store.profiles import OutputFormat, RenderProfile
+from store.profiles import OutputFormat, RenderProfile, Selection
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
 from store.records import Instructions, ItemResult, Outcome, RenderJob
 from store.sizes import parse_size
+
+log = structlog.get_logger("rehearse")
 
 A = TypeVar("A")
 R = TypeVar("R")
 PREVIEW_PX = 560
 PREVIEWS = 6
+LIMIT_S = 60.0  # of one step; nobody looks at a page for longer
 SAMPLES = ((1, 2400, 1600), (2, 1600, 2400), (3, 2400, 1600), (4, 1800, 1800))  # seed, width, height
 
 
@@ -47,6 +52,7 @@ class RehearsedSheet(Model):
     flags: tuple[str, ...]
     hold: str
     preview: bytes = b""  # JPEG; the first few have one
+    problem: str = ""  # why it cannot be drawn; of the first few it is known
 
 
 class Rehearsal(Model):
@@ -60,7 +66,7 @@ class Rehearsal(Model):
         """Sheets of each size that would be printed, copies counted."""
         counts: Counter[str] = Counter()
         for sheet in self.sheets:
-            if sheet.prints:
+            if sheet.prints and not sheet.problem:
                 counts[sheet.size] += sheet.quantity
         return dict(counts)
 
@@ -68,25 +74,30 @@ class Rehearsal(Model):
 class Rehearser:
     """What people want to see at once, drawn in a process of its own: nobody waits behind a Saturday's prints."""
 
-    def __init__(self, folder: DataFolder, image_folders: ImageFolders, max_pixels: int) -> None:
+    def __init__(
+        self, folder: DataFolder, image_folders: ImageFolders, max_pixels: int, limit_s: float = LIMIT_S
+    ) -> None:
         """
         Args:
             folder: the data folder, for uploaded pictures and the profiles' files.
             image_folders: as for the render loop.
             max_pixels: pictures with more are refused.
+            limit_s: what takes longer is given up.
         """
         self._folder, self._image_folders, self._max_pixels = folder, image_folders, max_pixels
-        self._workers = Workers(1, limit_s=60)
+        self._limit_s = limit_s
+        self._workers = Workers(1, limit_s)
         self._turn = threading.Lock()
 
     def rehearse(
-        self, record: RecordPush | None, profiles: Sequence[RenderProfile], previews: int = PREVIEWS
+        self, record: RecordPush | None, profiles: Sequence[RenderProfile], now: datetime, previews: int = PREVIEWS
     ) -> Rehearsal:
-        """What profiles would make of a record.
+        """What profiles would make of a record. What cannot be made or drawn is told beside what can.
 
         Args:
             record: a real one; None for a sample order of generated photos.
             profiles: stored or not.
+            now: the studio's time.
             previews: how many sheets are drawn.
         """
         samples = _samples() if record is None else {}
@@ -98,17 +109,12 @@ class Rehearser:
             for image in images_used(instructions):
                 files[image.name] = found = samples.get(image.name) or self._located(image)
                 pictures[image.name] = found if isinstance(found, RenderError) else self._measured(found, image)
-            sheets, failures = plan(instructions, pictures, datetime.now(UTC))
+            sheets, failures = _planned(instructions, pictures, now)
             prints = {profile.id: profile.prints for profile in instructions.profiles}
+            killers: dict[str, str] = {}  # pictures at which drawing was ended: it is not waited for again
             rehearsed: list[RehearsedSheet] = []
             for number, sheet in enumerate(sheets):
-                picture = b""
-                if number < previews:
-                    try:
-                        picture = self._preview(sheet, files)
-                    except RenderError as error:
-                        failures.append(_failed(sheet, instructions, error))
-                        continue
+                preview, problem = self._preview(sheet, files, killers) if number < previews else (b"", "")
                 rehearsed.append(
                     RehearsedSheet(
                         file=sheet.file,
@@ -118,7 +124,8 @@ class Rehearser:
                         prints=prints[sheet.profile_id],
                         flags=sheet.flags,
                         hold=sheet.hold,
-                        preview=picture,
+                        preview=preview,
+                        problem=problem,
                     )
                 )
         return Rehearsal(sheets=tuple(rehearsed), failures=tuple(failures))
@@ -129,7 +136,9 @@ class Rehearser:
         Raises:
             RenderError: it is not there, or not a picture.
         """
-        file = locate(image, self._folder, self._image_folders)
+        file = self._located(image)
+        if isinstance(file, RenderError):
+            raise file
         with self._turn:
             return self._do(thumbnail, ThumbnailTask(file, image.name, self._max_pixels, longest_px), image.name)
 
@@ -150,8 +159,8 @@ class Rehearser:
     def _located(self, image: ImageRef) -> Path | RenderError:
         try:
             return locate(image, self._folder, self._image_folders)
-        except RenderError as error:
-            return error
+        except (RenderError, OSError) as error:
+            return error if isinstance(error, RenderError) else RenderError(_why(error, image.name))
 
     def _measured(self, file: File, image: ImageRef) -> Picture | RenderError:
         try:
@@ -160,20 +169,99 @@ class Rehearser:
         except RenderError as error:
             return error
 
-    def _preview(self, sheet: SheetPlan, files: dict[str, File | RenderError]) -> bytes:
-        sources = tuple(Source(name, file) for name in sheet.images if not isinstance(file := files[name], RenderError))
-        assets = tuple((asset.sha256, self._folder.asset(asset.sha256)) for asset in sheet.assets)
-        present = tuple((sha256, path) for sha256, path in assets if path.is_file())
-        task = DrawTask(sources, self._max_pixels, ((shrunk(sheet, PREVIEW_PX), None, None),), present)
-        (drawn,) = self._do(draw, task, sheet.image)
-        return drawn.sheet
+    def _preview(
+        self, sheet: SheetPlan, files: dict[str, File | RenderError], killers: dict[str, str]
+    ) -> tuple[bytes, str]:
+        """(JPEG, '') or (b'', why there is none)."""
+        known = next((killers[name] for name in sheet.images if name in killers), "")
+        if known:
+            return b"", known
+        try:
+            found = {name: files[name] for name in sheet.images}
+            sources = tuple(Source(name, file) for name, file in found.items() if not isinstance(file, RenderError))
+            assets = tuple((asset.sha256, self._folder.asset(asset.sha256)) for asset in sheet.assets)
+            present = tuple((sha256, path) for sha256, path in assets if path.is_file())
+            task = DrawTask(sources, self._max_pixels, ((shrunk(sheet, PREVIEW_PX), None, None),), present)
+            (drawn,) = self._do(draw, task, sheet.image)
+        except _Ended as error:
+            killers.update(dict.fromkeys(sheet.images, str(error)))
+            return b"", str(error)
+        except Exception as error:
+            return b"", _why(error, sheet.image)
+        return drawn.sheet, ""
 
     def _do(self, function: Callable[[A], R], argument: A, name: str) -> R:
+        """Raises RenderError, whatever happened."""
         try:
             return self._workers.submit(function, argument).result()
         except BrokenProcessPool as error:
             self._workers.rebuild()
-            raise PictureUnreadable(f"{name}: {CRASHED}") from error
+            raise _Ended(
+                f"{name}: the program that draws was ended at it: it took longer than {self._limit_s:g} s or more "
+                "memory than the box has, or the file kills its reader; make it smaller, or save it again"
+            ) from error
+        except Exception as error:
+            raise RenderError(_why(error, name)) from error
+
+
+class _Ended(RenderError):
+    """The drawing process died."""
+
+
+def _why(error: Exception, name: str) -> str:
+    """In words, why there is no preview or no sheet."""
+    if isinstance(error, RenderError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{name}: the box has not enough free memory to draw it: try again later, or make it smaller"
+    if isinstance(error, OSError) and is_of_the_system(error):
+        return f"{name}: the disk or share fails ({error.strerror}): look whether it is there, and try again"
+    log.error("rehearsal.fault", image=name, error=repr(error), exc_info=error)
+    return (
+        f"a fault in Printroom ({type(error).__name__}), not in {name or 'what you chose'}: the log has it; "
+        "send support the file from Health"
+    )
+
+
+def _planned(
+    instructions: Instructions, pictures: Mapping[str, Picture | RenderError], now: datetime
+) -> tuple[list[SheetPlan], list[ItemResult]]:
+    """The plan. Where we fail at it, that of the parts at which we do not: of each profile, of each line."""
+    try:
+        return plan(instructions, pictures, now)
+    except Exception as error:
+        parts = _parts(instructions)
+        if not parts:
+            (item, image, profile) = _only(instructions)
+            reason = _why(error, image)
+            return [], [ItemResult(item=item, image=image, profile=profile, outcome=Outcome.FAILED, reason=reason)]
+    sheets: list[SheetPlan] = []
+    failures: list[ItemResult] = []
+    for part in parts:
+        made, failed = _planned(part, pictures, now)
+        sheets += made
+        failures += [one for one in failed if one.profile]  # that no profile takes a line is not known of parts
+    return sheets, failures
+
+
+def _parts(instructions: Instructions) -> list[Instructions]:
+    """The same for each profile alone, or for each line or picture of it; none where there is only one."""
+    record, profiles = instructions.record, instructions.profiles
+    if len(profiles) > 1:
+        return [instructions.with_(profiles=(profile,)) for profile in profiles]
+    if profiles and profiles[0].selection is Selection.ALL_IMAGES:
+        records = [record.with_(images=(image,), items=()) for image in record.images]
+    else:
+        records = [record.with_(items=(item,)) for item in record.items]
+    return [instructions.with_(record=one) for one in records] if len(records) > 1 else []
+
+
+def _only(instructions: Instructions) -> tuple[str, str, str]:
+    """(item, image, profile) of instructions that cannot be divided."""
+    record, names = instructions.record, [profile.name for profile in instructions.profiles]
+    item = record.items[0].id if record.items else ""
+    image = record.items[0].image if record.items else record.images[0].name if record.images else ""
+    return item, image, names[0] if names else "-"
 
 
 def shrunk(plan: SheetPlan, longest_px: int) -> SheetPlan:
@@ -183,25 +271,28 @@ def shrunk(plan: SheetPlan, longest_px: int) -> SheetPlan:
     def scaled(*lengths: int) -> tuple[int, ...]:
         return tuple(round(length * factor) for length in lengths)
 
-    def size(*lengths: int) -> tuple[int, ...]:
-        return tuple(max(1, length) for length in scaled(*lengths))
-
-    def line(text: TextLine) -> TextLine:
-        return text.with_(box_px=(*scaled(*text.box_px[:2]), *size(*text.box_px[2:])))
+    def box(left: int, top: int, width: int, height: int) -> Box:
+        """Edges are scaled, not widths: what touches goes on touching."""
+        right, bottom = scaled(left + width, top + height)
+        left, top = scaled(left, top)
+        return left, top, max(1, right - left), max(1, bottom - top)
 
     def placement(one: Placement) -> Placement:
+        left, top, width, height = box(*one.at_px, *one.lying_px)
         return one.with_(
-            shown_px=size(*one.shown_px), at_px=scaled(*one.at_px), border_px=-(-one.border_px * factor // 1)
+            shown_px=(height, width) if one.turned else (width, height),
+            at_px=(left, top),
+            border_px=math.ceil(one.border_px * factor),
         )
 
     return plan.with_(
-        width_px=size(plan.width_px)[0],
-        height_px=size(plan.height_px)[0],
+        width_px=max(1, *scaled(plan.width_px)),
+        height_px=max(1, *scaled(plan.height_px)),
         dpi=max(1, round(plan.dpi * factor)),
         placements=tuple(map(placement, plan.placements)),
-        texts=tuple(map(line, plan.texts)),
-        overlays=tuple(one.with_(box_px=scaled(*one.box_px)) for one in plan.overlays),
-        codes=tuple(one.with_(box_px=scaled(*one.box_px)) for one in plan.codes),
+        texts=tuple(one.with_(box_px=box(*one.box_px)) for one in plan.texts),
+        overlays=tuple(one.with_(box_px=box(*one.box_px)) for one in plan.overlays),
+        codes=tuple(one.with_(box_px=box(*one.box_px)) for one in plan.codes),
         marks_px=tuple(scaled(*mark) for mark in plan.marks_px),
         colour=plan.colour.with_(profile=None),
         sharpening=plan.sharpening.with_(radius_px=max(0.1, plan.sharpening.radius_px * factor)),
@@ -251,10 +342,3 @@ def _instructions(record: RecordPush, profiles: Sequence[RenderProfile]) -> Inst
         error_status="failed",
     )
     return Instructions(id=0, record=record, render_job=render_job, profiles=tuple(profiles))
-
-
-def _failed(sheet: SheetPlan, instructions: Instructions, error: RenderError) -> ItemResult:
-    names = {profile.id: profile.name for profile in instructions.profiles}
-    return ItemResult(
-        item=sheet.item, image=sheet.image, profile=names[sheet.profile_id], outcome=Outcome.FAILED, reason=str(error)
-    )

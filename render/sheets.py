@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from store.model import Model
 from store.profiles import Align, AssetRef, Chroma, IfExists, OutputColour, OutputFormat, Sharpening
 from store.pushed import Adjustments, Colorization
@@ -9,13 +11,14 @@ from store.sizes import PrintSize
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 Line = tuple[int, int, int, int]  # from x, y to x, y
+STRAIGHTEN_REACH_PX = 3  # what turning looks at around a pixel
 
 
 class Placement(Model):
     """One picture on a sheet."""
 
     image: str
-    source_box: tuple[float, float, float, float]  # upright pixels; reaches outside of the picture for bleed
+    source_box: tuple[float, float, float, float]  # upright pixels (areas.Area.box); for bleed it reaches outside
     straighten_deg: float = 0.0  # the picture is turned clockwise around the box's centre
     shown_px: tuple[int, int]  # what the box becomes, before turning
     at_px: tuple[int, int]  # where its upper left corner lies on the sheet, after turning
@@ -29,9 +32,18 @@ class Placement(Model):
 
     @property
     def source_px_per_px(self) -> float:
-        """How many of the picture's pixels go into one of the sheet's, along an edge."""
-        left, _, right, _ = self.source_box
-        return (right - left) / self.shown_px[0]
+        """How many of the picture's pixels go into one of the sheet's, along an edge; the fewer of both."""
+        left, top, right, bottom = self.source_box
+        return min((right - left) / self.shown_px[0], (bottom - top) / self.shown_px[1])
+
+    @property
+    def reach_px(self) -> tuple[int, int]:
+        """The upright rectangle on the sheet that holds what is shown before it is straightened, and a little more."""
+        width, height = self.shown_px
+        angle = math.radians(abs(self.straighten_deg))
+        along, across = math.cos(angle), math.sin(angle)
+        more = 2 * STRAIGHTEN_REACH_PX
+        return math.ceil(width * along + height * across) + more, math.ceil(width * across + height * along) + more
 
     @property
     def lying_px(self) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from render.sources import ImageFolders
 from store.folder import DataFolder
 from store.profiles import LayoutTemplate, RenderProfile, Selection
 from store.pushed import RecordPush
+from tests.studio import NOW
 
 FOLDER = Path(__file__).parents[1] / "web" / "static" / "layouts"
 
@@ -36,7 +37,7 @@ def studio(root: Path) -> RecordPush:
 def drawn(rehearser: Rehearser, record: RecordPush, layout: LayoutTemplate) -> bytes:
     """The first sheet of a session on a layout."""
     profile = RenderProfile(name="Help", layout=layout, selection=Selection.ALL_IMAGES, min_dpi=0)
-    return rehearser.rehearse(record, [profile], previews=1).sheets[0].preview
+    return rehearser.rehearse(record, [profile], NOW, previews=1).sheets[0].preview
 
 
 def main() -> None:

@@ -29,6 +29,12 @@ def photo(store: Store, seed: int = 1, width_px: int = 900, height_px: int = 600
     return upload(store, sample_photo(seed, width_px, height_px, orientation))
 
 
+def cut_photo(store: Store, seed: int = 1) -> str:
+    """A picture whose head is whole and whose end is missing: it is measured, and cannot be drawn."""
+    whole = sample_photo(seed, 900, 600)
+    return upload(store, whole[: len(whole) // 2])
+
+
 def add_render_job(store: Store, **changes: Any) -> RenderJob:
     """A profile and a render job on sessions that are Ready to print."""
     own = [name for name in changes if name in RenderProfile.model_fields and name not in RenderJob.model_fields]

@@ -90,7 +90,8 @@ def edit(layout_id: int) -> str | AnyResponse | tuple[str, int]:
     if template is None or errors:
         return _editor(form, errors, known), 422
     if what == "preview":
-        return _editor(form, {}, known, _preview(template))
+        sheet, problems = _preview(template)
+        return _editor(form, problems, known, sheet)
     kept, errors = forms.keep(store.studio_layouts, StudioLayout(id=layout_id, template=template), request.form)
     if kept is None:
         return _editor(form, errors, store.studio_layouts.find(layout_id)), 409
@@ -106,7 +107,8 @@ def preview() -> AnyResponse | tuple[AnyResponse, int]:
     template, errors = _parsed(form, known)
     if template is None or errors:
         return jsonify(errors=errors), 422
-    return jsonify(preview=_preview(template))
+    sheet, problems = _preview(template)
+    return jsonify(preview=sheet, errors=problems)
 
 
 @pages.post("/<int:layout_id>/remove")
@@ -152,11 +154,13 @@ def _free_name(name: str) -> str:
     return candidate
 
 
-def _preview(template: LayoutTemplate) -> str:
-    """The first sheet, as a data URL; '' where there is none."""
+def _preview(template: LayoutTemplate) -> tuple[str, forms.Errors]:
+    """The first sheet as a data URL, '' where there is none, and then why."""
     profile = RenderProfile(name="-", selection=Selection.ALL_IMAGES, layout=template)
     answer = rehearsals.as_json(rehearsals.of_record("", [profile], previews=1))
-    return str(answer["sheets"][0]["preview"]) if answer["sheets"] else ""
+    problems = answer["problems"] + answer["undrawable"]
+    sheet = str(answer["sheets"][0]["preview"]) if answer["sheets"] else ""
+    return sheet, {} if sheet or not problems else {"": f"{problems[0]}."}
 
 
 def _editor(form: dict[str, str], errors: forms.Errors, known: StudioLayout | None, preview: str = "") -> str:

@@ -113,8 +113,8 @@ def test_cells_that_touch_on_paper_touch_in_pixels(columns: int, rows: int, dpi:
     template = grid("g", "210x297mm", "31x41mm", columns, rows)
     slots = impose(template, dpi, [(Picture(width_px=310, height_px=410), None)])
     for first, second in pairwise(slots):
-        if second.at_px[1] == first.at_px[1]:
-            assert first.at_px[0] + first.shown_px[0] == second.at_px[0]
+        if second.laid.at_px[1] == first.laid.at_px[1]:
+            assert first.laid.at_px[0] + first.laid.shown_px[0] == second.laid.at_px[0]
 
 
 def test_a_cell_over_the_edge_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -36,7 +37,7 @@ draw(DrawTask(sources, 10**9, sheets))
 print(before, peak())
 """
 
-CASES = {
+CASES: dict[str, tuple[Any, ...]] = {
     "8x10 of a 24 MP JPEG": ("jpg", [{"size": "8x10", "sharpening": {"amount_percent": 80}}], 1),
     "web file of a 24 MP JPEG": ("jpg", [{"sizing": "longest edge"}], 1),
     "20x30 of a 24 MP JPEG": ("jpg", [{"size": "20x30"}], 1),
@@ -51,6 +52,11 @@ CASES = {
         1,
     ),
     "8x10 of a 24 MP PNG": ("png", [{"size": "8x10"}], 1),
+    "bleed beyond the edge of a JPEG that is decoded whole": ("jpg", [{"size": "253x169mm", "bleed_um": 3_175}], 1),
+    "bleed beyond the edge of a PNG": ("png", [{"size": "253x169mm", "bleed_um": 3_175}], 1),
+    "20x30 straightened": ("jpg", [{"size": "20x30"}], 1, 4.0),
+    "a panorama from corner to corner": ("small", [{"size": "8x24"}], 1, 45.0),
+    "the same, sharpened": ("small", [{"size": "8x24", "sharpening": {"amount_percent": 80}}], 1, 45.0),
     "contact sheet of 24 MP JPEGs": (
         "jpg",
         [{"layout": READY_MADE["Contact sheet of 20 on 8x10"], "selection": "all images"}],
@@ -65,16 +71,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folder / "a.jpg").write_bytes(sample_photo(1, 6000, 4000))
     with Image.open(folder / "a.jpg") as image:
         image.save(folder / "a.png", compress_level=1)
-    return {"jpg": folder / "a.jpg", "png": folder / "a.png"}
+    (folder / "small.jpg").write_bytes(sample_photo(1, 3000, 1000))
+    return {"jpg": folder / "a.jpg", "png": folder / "a.png", "small": folder / "small.jpg"}
 
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_no_sheet_takes_more_than_was_told_and_not_much_less(
     photos: dict[str, Path], tmp_path: Path, case: str
 ) -> None:
-    ending, profiles, count = CASES[case]
+    ending, profiles, count, *angle = CASES[case]
     picture = measure(MeasureTask(photos[ending], "a", 10**9))
     record = push(["0" * 64] * count)
+    crop = {"rotation_deg": angle[0] if angle else 0.0}
+    record = record.with_(items=tuple(item.with_(crop=crop) for item in record.items))
     made = tuple(RenderProfile(id=n, name=f"p{n}", **fields) for n, fields in enumerate(profiles, 1))  # type: ignore[arg-type]
     frozen = instructions(record, made[0]).with_(profiles=made)
     plans, failures = plan(frozen, {image.name: picture for image in record.images}, NOW)

@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from render.errors import PictureUnreadable
-from render.frames import Picture, crop_box, with_bleed
+from render.frames import Picture
 from render.plan import SheetPlan, plan
 from render.units import length_px, sheet_px
 from store.profiles import RenderProfile
-from store.pushed import Crop
 from store.records import ItemResult
-from store.sizes import PrintSize, parse_size
 from tests.studio import NOW, instructions, push
 
 WIDE = Picture(width_px=6000, height_px=4000)
@@ -102,41 +100,12 @@ def test_names_come_from_the_templates() -> None:
 
 
 sides_um = st.integers(20_000, 1_000_000)
-fractions = st.floats(0, 0.9)
 
 
 @given(sides_um, sides_um, st.integers(0, 5_000), st.integers(36, 1200))
 def test_pixels_are_rounded_once(width_um: int, height_um: int, bleed_um: int, dpi: int) -> None:
     for pixels, length_um in zip(sheet_px(width_um, height_um, bleed_um, dpi), (width_um, height_um), strict=True):
         assert abs(pixels - (length_um + 2 * bleed_um) * dpi / 25_400) <= 0.5
-
-
-@given(
-    sides_um,
-    sides_um,
-    fractions,
-    fractions,
-    st.floats(0.05, 1),
-    st.floats(0.05, 1),
-    st.integers(10, 9000),
-    st.integers(10, 9000),
-)
-def test_whatever_the_crop_nothing_is_stretched_and_nothing_is_outside(
-    width_um: int, height_um: int, left: float, top: float, width: float, height: float, width_px: int, height_px: int
-) -> None:
-    crop = Crop(left=left, top=top, width=min(width, 1 - left), height=min(height, 1 - top))
-    size = PrintSize(width_um=width_um, height_um=height_um)
-    box = crop_box(size, crop, Picture(width_px=width_px, height_px=height_px))
-    assert (box[2] - box[0]) / (box[3] - box[1]) == pytest.approx(width_um / height_um, rel=1e-6)
-    assert box[0] >= -1e-6 and box[1] >= -1e-6 and box[2] <= width_px + 1e-6 and box[3] <= height_px + 1e-6
-
-
-@given(st.integers(0, 20_000))
-def test_bleed_has_the_scale_of_the_trim(bleed_um: int) -> None:
-    size = parse_size("8x10")
-    left, top, right, bottom = with_bleed((100, 100, 900, 1100), size, bleed_um)
-    assert (right - left) / 800 == pytest.approx((size.width_um + 2 * bleed_um) / size.width_um)
-    assert (bottom - top) / 1000 == pytest.approx((size.height_um + 2 * bleed_um) / size.height_um)
 
 
 def test_an_eighth_of_an_inch_is_exact() -> None:

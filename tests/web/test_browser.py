@@ -13,9 +13,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from appliance.desktop_client import DesktopClient, SyncError, pair
 from render.samples import sample_photo
+from store import intake
+from store.tables import Store
 from tests.appliance.conftest import Appliance, Studio, wait_for_change
 from tests.appliance.conftest import appliance as appliance
 from tests.lab import EvePrinter, until
+from tests.studio import NOW, cut_photo, photo, push
 from tests.web.browser import page as page
 from tests.web.conftest import PASSWORD
 from tests.web.screens import keep_picture
@@ -259,6 +262,22 @@ def test_a_layout_is_drawn_by_mouse_and_keys(tmp_path: Path, page: Page, applian
     expect(page.get_by_role("link", name="Stairs")).to_be_visible()
     page.goto(box.url + "/profiles/new")
     page.get_by_label("Layout").select_option("Stairs")
+
+
+def test_a_preview_names_what_cannot_be_drawn_beside_what_can(
+    tmp_path: Path, page: Page, appliance: Callable[..., Appliance]
+) -> None:
+    made = Studio(tmp_path / "data", {})
+    store = Store(made.data)
+    intake.accept(store, push([cut_photo(store, 1), photo(store, 2)], status="Booked"), NOW)
+    store.close()
+    box = box_with_a_person(made, page, appliance)
+    page.goto(box.url + "/profiles/1")
+    preview = page.get_by_role("complementary", name="Preview")
+    expect(preview.get_by_text("2 sheets, of which 1 cannot be drawn; paper: 1 × 4x6")).to_be_visible()
+    expect(preview.locator("figure")).to_have_count(2)
+    expect(preview.locator("figure").first).to_contain_text("Cannot be drawn: 0001.jpg: the file is damaged")
+    expect(preview.locator("img")).to_have_count(1)
 
 
 def test_the_sample_studio_prints_while_one_watches_and_goes_away(

@@ -55,6 +55,15 @@ def test_a_studio_makes_its_own_of_a_ready_made_one(panel: FlaskClient, store: S
     assert 'viewBox="0 0 1778.0 2540.0"' in page and fields(page)["cells-0-left"] == "0.5"
 
 
+def test_a_layout_that_cannot_be_drawn_says_why_in_its_preview(panel: FlaskClient) -> None:
+    form = fields(panel.get("/layouts/new?like=Two 5x7 on 7x10").data.decode())
+    form |= {"name": "Thin", "cells-0-width": "0.001"}
+    page = panel.post("/layouts/new", data=form | {"what": "preview"})
+    assert page.status_code == 200 and "cell 1 of the layout 'Thin' is 0.025 x 127 mm" in unescape(page.data.decode())
+    told = panel.post("/layouts/preview", data=form).get_json()
+    assert told["preview"] == "" and "cell 1 of the layout 'Thin'" in told["errors"][""]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

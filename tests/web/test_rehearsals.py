@@ -14,8 +14,9 @@ from PIL import Image
 from store import intake
 from store.records import RenderJob
 from store.tables import Store
-from tests.studio import ERROR, FINISH, NOW, SELECT, photo, push
+from tests.studio import ERROR, FINISH, NOW, SELECT, cut_photo, photo, push
 from tests.web.test_panel import PROFILE
+from web import rehearsals
 
 
 def test_a_profile_is_rehearsed_before_it_is_saved(panel: FlaskClient, store: Store) -> None:
@@ -52,6 +53,44 @@ def test_what_a_render_job_would_have_done_to_the_last_records(panel: FlaskClien
     rows = panel.get("/render-jobs/1/rehearse?format=json").get_json()["records"]
     assert [(row["number"], row["is_selected"]) for row in rows] == [("S-2", False), ("S-1", True)]
     assert len(store.tickets) == 0
+
+
+def test_a_sheet_that_cannot_be_drawn_is_named_beside_those_that_can(panel: FlaskClient, store: Store) -> None:
+    panel.post("/profiles/new", data=PROFILE | {"destination": ""})
+    fields = {"select_status": SELECT, "finish_status": FINISH, "error_status": ERROR, "inactive": True}
+    store.render_jobs.add(RenderJob(name="Prints", kind="session", profile_ids=(1,), **fields))  # type: ignore[arg-type]
+    intake.accept(store, push([cut_photo(store, 1), photo(store, 2)]), NOW)
+    intake.accept(store, push(photo(store, 3), number="S-2"), NOW)
+    answer = panel.post("/profiles/rehearse", data=PROFILE | {"record": "1"})
+    assert answer.status_code == 200
+    sheets = answer.get_json()["sheets"]
+    assert [(sheet["file"], bool(sheet["preview"])) for sheet in sheets] == [
+        ("S-1/0001_4x6.jpg", False),
+        ("S-1/0002_4x6.jpg", True),
+    ]
+    assert sheets[0]["problem"].startswith("0001.jpg: the file is damaged or not complete")
+    page = panel.get("/render-jobs/1/rehearse")
+    assert page.status_code == 200
+    words = unescape(page.data.decode())
+    assert "S-1/0001_4x6.jpg: 0001.jpg: the file is damaged" in words
+    assert "2 sheets, of which 1 cannot be drawn" in words and "1 sheet" in words
+
+
+def test_whatever_the_drawing_raises_the_page_is_there(
+    panel: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours: a plan that nobody can draw."""
+    monkeypatch.setattr("render.rehearse.shrunk", lambda plan, _: plan.with_(width_px=-1))
+    answer = panel.post("/profiles/rehearse", data=PROFILE | {"record": ""})
+    assert answer.status_code == 200
+    sheets = answer.get_json()["sheets"]
+    assert len(sheets) == 4 and all("a fault in Printroom" in sheet["problem"] for sheet in sheets)
+
+
+def test_things_with_one_reason_are_named_before_it() -> None:
+    told = rehearsals._told([("the bleed is too large", f"{n}.jpg") for n in (1, 2, 2, 3, 4, 5)])
+    assert told == ["1.jpg, 2.jpg, 3.jpg and 2 more: the bleed is too large"]
+    assert rehearsals._told([("1.jpg: the file is empty", "1.jpg")]) == ["1.jpg: the file is empty"]
 
 
 def test_the_layouts_are_shown_as_pictures(panel: FlaskClient) -> None:

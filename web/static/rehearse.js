@@ -28,6 +28,7 @@ function sheet(one) {
   }
   const caption = element("figcaption");
   caption.append(element("p", `${one.file} · ${one.size} · ${one.quantity}×`));
+  if (one.problem) caption.append(element("p", `Cannot be drawn: ${one.problem}`, "error"));
   for (const flag of one.flags) caption.append(element("p", flag, "flag"));
   if (one.hold) caption.append(element("p", "Would be held until a person decides.", "flag"));
   figure.append(caption);
@@ -40,15 +41,16 @@ function show(answer) {
     parts.push(element("p", field ? `${labelOf(field)}: ${message}` : message, "error"));
   if (answer.sheets) {
     const paper = Object.entries(answer.paper).map(([size, count]) => `${count} × ${size}`).join(", ");
-    const files = `${answer.sheets.length} sheet${answer.sheets.length === 1 ? "" : "s"}`;
+    const undrawable = answer.sheets.filter((one) => one.problem).length;
+    const files = `${answer.sheets.length} sheet${answer.sheets.length === 1 ? "" : "s"}`
+      + (undrawable ? `, of which ${undrawable} cannot be drawn` : "");
     parts.push(element("p", paper ? `${files}; paper: ${paper}` : `${files}, none printed`));
-    const reasons = new Set(answer.failures.map((failure) => failure.reason));
-    for (const reason of reasons) parts.push(element("p", reason, "error"));
-    const drawn = answer.sheets.filter((one) => one.preview);
+    for (const problem of answer.problems) parts.push(element("p", problem, "error"));
+    const looked = answer.sheets.filter((one) => one.preview || one.problem);
     const sheets = element("div", "", "sheets");
-    sheets.append(...drawn.map(sheet));
+    sheets.append(...looked.map(sheet));
     parts.push(sheets);
-    if (drawn.length < answer.sheets.length) parts.push(element("p", `… and ${answer.sheets.length - drawn.length} more.`));
+    if (looked.length < answer.sheets.length) parts.push(element("p", `… and ${answer.sheets.length - looked.length} more.`));
   }
   place.replaceChildren(...parts);
 }
