@@ -31,7 +31,7 @@ help-pictures: setup    ## the help pages' pictures of the ready-made layouts
 	$(PY) -m tests.help_pictures
 
 trial-printing: setup   ## tickets on a pool of four while everything is killed and cut off: FAULTS, SEED
-	$(PY) -m tests.trials.printing --faults $(or $(FAULTS),300) --seed $(or $(SEED),0)
+	$(PY) -m tests.trials.printing --faults $(or $(FAULTS),500) --seed $(or $(SEED),0)
 
 trial-syncing: setup    ## desktops over a bad link to a box that is killed: SECONDS, SEED
 	$(PY) -m tests.trials.syncing --seconds $(or $(SECONDS),300) --seed $(or $(SEED),0)

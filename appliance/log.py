@@ -32,6 +32,7 @@ def configure(level: str, file: Path | None = None) -> None:
     if file is not None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES - 1, delay=True))
+    logging.raiseExceptions = False  # a full disk takes no lines: standard error has them
     for handler in handlers:
         handler.setFormatter(_Layout("ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))
     lines = logging.getLogger(OURS)

@@ -236,7 +236,8 @@ class VirtualPrinter(Queue):
                 job.state, job.reasons, job.message = JobState.ABORTED, ("aborted-by-system",), "the ribbon tore"
                 self._documents.pop(job.id).unlink()
                 return
-            self.levers.paper[slot] -= 1
+            if slot in self.levers.paper:  # and was not changed under the sheet in the works
+                self.levers.paper[slot] -= 1
             job.impressions_completed += 1
             self._come_out(job)
             if "processing-to-stop-point" in job.reasons:
@@ -415,7 +416,7 @@ async def serve(
         if announces:
             await network.async_register_service(info, allow_name_change=True)
         log.info("virtual.ready", name=name, uri=f"ipp://{interfaces[0]}:{actual}{PATH}", uuid=printer.uuid)
-        await asyncio.Event().wait()
+        await engine
     finally:
         engine.cancel()
         await network.async_unregister_all_services()

@@ -35,7 +35,7 @@ def cancel_ticket(store: Store, ticket_id: int, now: datetime, by: str = "") -> 
             if sheet.state is SheetState.ASSIGNED:
                 _withdraw(store, sheet, why)
             elif (sheet.state, "cancel") in states.SHEET_MOVES and (sheet.prints or sheet.state is SheetState.PLANNED):
-                move_sheet(store, sheet, "cancel", reason=why, hold="")
+                move_sheet(store, sheet, "cancel", reason=_unprinted(sheet, why), hold="")
         sheets = store.sheets.by("ticket", ticket_id)
         results = results_of(store, ticket, store.instructions.get(ticket_id), sheets)
         if not any(sheet.state is SheetState.ASSIGNED for sheet in sheets):
@@ -59,7 +59,7 @@ def cancel_sheet(store: Store, sheet_id: int, now: datetime, by: str = "") -> Sh
         if sheet.state is SheetState.ASSIGNED:
             _withdraw(store, sheet, why)
             return sheet
-        sheet = move_sheet(store, sheet, "cancel", reason=why, hold="")
+        sheet = move_sheet(store, sheet, "cancel", reason=_unprinted(sheet, why), hold="")
         review_ticket(store, sheet.ticket_id, now)
         return sheet
 
@@ -67,6 +67,11 @@ def cancel_sheet(store: Store, sheet_id: int, now: datetime, by: str = "") -> Sh
 def canceled_by(by: str) -> str:
     """The reason that desktops, the panel and results tell."""
     return f"canceled by {by}" if by else "canceled"
+
+
+def _unprinted(sheet: Sheet, why: str) -> str:
+    """The reason that a canceled sheet keeps: of one that may have come out, also why nobody knows."""
+    return f"{why}; {sheet.reason}" if sheet.state is SheetState.UNSURE and sheet.reason else why
 
 
 def _withdraw(store: Store, sheet: Sheet, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from store.errors import StoreLocked
@@ -110,10 +111,11 @@ class FolderLock:
                 f"{root} is already in use by process {owner}: stop that Printroom first, "
                 "or give this one another folder with --data"
             ) from None
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        with suppress(OSError):  # a full disk: the lock holds all the same, only its owner is not named
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(str(os.getpid()))
+            self._file.flush()
 
     def release(self) -> None:
         """Give the folder up."""

@@ -249,7 +249,8 @@ class Store:
         self.clock = Clock(machine, self._marks(), expects_time_server)
         self._marked_s, self._marked_version = self.clock.monotonic(), self.version
         if not self.is_on_trial:
-            self.remember_time()  # before anything is dated: what an estimated time is must be known
+            with suppress(StoreUnavailable):  # a full disk: nothing is dated, either
+                self.remember_time()  # before anything is dated: what an estimated time is must be known
 
     def shelves(self) -> list[Shelf[Any]]:
         """Every table."""

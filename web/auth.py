@@ -26,6 +26,7 @@ from flask import (
 )
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Response as AnyResponse
 
 from store import password_reset, queue_jobs
@@ -75,13 +76,25 @@ class PanelSessions(SecureCookieSessionInterface):
         return request.is_secure
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """As Flask's, for people only."""
-        if session.modified or session.accessed:
-            super().save_session(app, session, response)
-
-    def get_signing_serializer(self, app: Flask) -> Any:
-        """Flask's adds the wall time to what it signs."""
-        return self._signer(app)
+        """As Flask's, for people only, and without a date at which the cookie ends: a browser would throw away what a
+        box in 1970 gives it."""
+        signer, name = self._signer(app), self.get_cookie_name(app)
+        if signer is None or not (session.modified or session.accessed):
+            return
+        response.vary.add("Cookie")
+        where: dict[str, Any] = {"domain": self.get_cookie_domain(app), "path": self.get_cookie_path(app)}
+        how: dict[str, Any] = {
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+        }
+        if not session:
+            if session.modified:
+                response.delete_cookie(name, **where, **how)
+        elif self.should_set_cookie(app, session):
+            lasts = round(app.permanent_session_lifetime.total_seconds()) if session.permanent else None
+            value = str(signer.dumps(dict(session)))
+            response.headers.add("Set-Cookie", dump_cookie(name, value, lasts, sync_expires=False, **where, **how))
 
     def _signer(self, app: Flask) -> URLSafeSerializer | None:
         if not app.secret_key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,17 +130,45 @@ def test_a_sheet_that_cannot_be_converted_is_held_with_the_reason_and_leaves_no_
         if tries > 1:
             return at_once(task)
         future: Future[None] = Future()
-        future.set_exception(MemoryError("no room"))
+        future.set_exception(ValueError("odd pixels"))
         return future
 
     room = IppRoom(store, discovers=False, unreachable_limit=timedelta(hours=1), convert=breaks_once)
     room.start()
     try:
         ends_as(store, TicketState.HELD)
-        assert "the sheet could not be turned into image/urf (no room)" in store.sheets.get(1).hold
+        assert "the sheet could not be turned into image/urf (odd pixels)" in store.sheets.get(1).hold
         assert store.print_jobs.get(1).job_id is None and tries == 1
         decisions.answer_held(store, 1, True, NOW)
         ends_as(store, TicketState.FINISHED)
     finally:
         room.stop()
     assert len(eve.printed()) == 1
+
+
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), MemoryError(), BrokenProcessPool()])
+def test_a_sheet_that_cannot_be_converted_just_now_waits_and_goes_on_by_itself(
+    store: Store, pool: PrinterPool, eve_printer: StartEve, trouble: Exception
+) -> None:
+    """A full disk, or the system ended the process: nothing is wrong with the sheet, and nobody is asked."""
+    eve = eve_printer("Eve", formats="image/urf")
+    add_printer(store, pool, eve.uri, "Eve")
+    drawn_ticket(store, pool, [1])
+    tries = 0
+
+    def later(task: Conversion) -> Future[None]:
+        nonlocal tries
+        tries += 1
+        if tries > 2:
+            return at_once(task)
+        future: Future[None] = Future()
+        future.set_exception(trouble)
+        return future
+
+    room = IppRoom(store, discovers=False, unreachable_limit=timedelta(hours=1), convert=later)
+    room.start()
+    try:
+        ends_as(store, TicketState.FINISHED)
+    finally:
+        room.stop()
+    assert len(eve.printed()) == 1 and not store.sheets.get(1).hold

@@ -16,14 +16,15 @@ SEED = int(os.environ.get("PRINTROOM_SEED", "20261122"))
 
 
 @pytest.mark.timeout(400)
-def test_whatever_dies_every_copy_comes_out_once(tmp_path: Path) -> None:
+def test_whatever_fails_every_copy_comes_out_once(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, SEED, faults=18)
     try:
         figures = campaign.run()
     finally:
         campaign.stop()
-    assert (figures["lost"], figures["twice"], figures["doubts_without_cause"]) == (0, 0, 0), figures
-    assert set(figures["tickets"]) == {"finished"} and figures["copies_ordered"] > 50, figures
+    wrong = ("lost", "twice", "failed_and_out", "canceled_miscounted", "parked", "doubts_without_cause")
+    assert not any(figures[one] for one in wrong), figures
+    assert set(figures["tickets"]) <= {"finished", "canceled"} and figures["copies_ordered"] > 50, figures
 
 
 @pytest.mark.timeout(600)

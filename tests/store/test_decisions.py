@@ -92,6 +92,12 @@ def test_one_sheet_is_canceled_and_the_ticket_goes_on_without_it(store: Store, t
         decisions.cancel_sheet(store, 1, NOW, "Kim")
 
 
+def test_a_canceled_sheet_that_may_have_come_out_keeps_saying_so(store: Store, ticket: Ticket) -> None:
+    progress.settle_print_job(store, store.print_jobs.get(1), "doubt", NOW, reason="the link broke")
+    decisions.cancel_ticket(store, ticket.id, NOW, "Kim")
+    assert store.sheets.get(1).reason == "canceled by Kim; the link broke"
+
+
 def test_holding_and_going_on_are_told_and_change_no_state(store: Store, ticket: Ticket) -> None:
     held = decisions.hold_ticket(store, ticket.id, NOW, "Kim")
     assert held.is_stopped and held.state is ticket.state

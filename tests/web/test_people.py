@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from store import password_reset
 from store.audit import Audit
+from store.clock import Clock
 from store.records import Person, Role
 from store.tables import Store
+from tests.machine_time import SetTime
 from tests.web.conftest import PASSWORD, PASSWORD_HASH
 from web import audit, roles
 from web.auth import TRIES
@@ -129,3 +133,19 @@ def test_who_stands_before_the_box_sets_a_new_password(anybody: FlaskClient, pan
     anybody.post("/logout")
     assert anybody.post("/reset-password", data=typed).status_code == 422  # once
     assert anybody.post("/login", data={"name": "kim", "password": "a new password"}).status_code == 302
+
+
+@pytest.mark.parametrize("wrong", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)])
+def test_a_clock_that_is_set_logs_nobody_out_and_keeps_nobody_in(
+    panel: FlaskClient, store: Store, machine: SetTime, monkeypatch: pytest.MonkeyPatch, wrong: datetime
+) -> None:
+    machine.set_wall(datetime.now(UTC))
+    monkeypatch.setattr(store, "clock", Clock(machine, store.clock.marks))
+    assert panel.get("/records/").status_code == 200
+    machine.set_wall(wrong)
+    answer = panel.get("/records/")
+    assert answer.status_code == 200
+    cookie = answer.headers.get("Set-Cookie", "")
+    assert "Expires" not in cookie and "Max-Age=604800" in cookie
+    machine.pass_s(8 * 86_400)
+    assert panel.get("/records/").status_code == 302
