@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from store import journal
-from store.journal import Disk, FrameFile
+from store.disk import Disk
+from store.frames import Frame, FrameFile, encode_frame, frame_at, frames_in
 from store.model import Model
 from store.pushed import RecordKind
 from store.records import Instructions, PrintJob, Sheet, Ticket
@@ -60,7 +60,7 @@ class Archive:
             by_month.setdefault(f"{one.ticket.changed_at:%Y-%m}", []).append(one)
         for month, some in by_month.items():
             known = {entry.ticket_id for entry in self.entries(month)}
-            frames = [journal.encode_frame(one.model_dump(mode="json")) for one in some if one.ticket.id not in known]
+            frames = [encode_frame(one.model_dump(mode="json")) for one in some if one.ticket.id not in known]
             path = self._folder / f"{month}.prj"
             self._append(path, b"".join(frames))
             self._catch_up(month)
@@ -92,7 +92,7 @@ class Archive:
                 "month": month,
                 "offset": frame.begins,
             }
-            lines.append(journal.encode_frame(entry))
+            lines.append(encode_frame(entry))
         if lines:
             self._append(index, b"".join(lines))
 
@@ -127,7 +127,7 @@ class Archive:
             return None
         for entry in self.entries(month):
             if entry.ticket_id == ticket_id:
-                frame = journal.frame_at((self._folder / f"{month}.prj").read_bytes(), entry.offset)
+                frame = frame_at((self._folder / f"{month}.prj").read_bytes(), entry.offset)
                 return ArchivedTicket.model_validate(frame.payload) if frame else None
         return None
 
@@ -140,6 +140,6 @@ class Archive:
         return gone
 
 
-def _frames(path: Path) -> list[journal.Frame]:
+def _frames(path: Path) -> list[Frame]:
     data: Any = path.read_bytes() if path.exists() else b""
-    return list(journal.frames_in(data))
+    return list(frames_in(data))

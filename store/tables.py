@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,10 +20,10 @@ from store.archive import Archive
 from store.audit import Audit
 from store.clock import Clock, ClockTrouble, MachineTime, Marks
 from store.database import Document
+from store.disk import Disk
 from store.errors import Conflict, NotFound, StoreUnavailable
-from store.folder import DataFolder, FolderLock
+from store.folder import DataFolder, FolderLock, signs_of_use
 from store.hot_folders import HotFolder
-from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
 from store.queues import PrintQueue, QueueJob
@@ -185,7 +186,8 @@ class Store:
         self._free_bytes, self._free_seen_s = 0, -inf
         try:
             self.folder = DataFolder(root)
-            self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial)
+            signs = partial(signs_of_use, root)
+            self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial, signs)
             self.archive = Archive(self.folder.archive, disk)
             self.audit = Audit(self.folder.root / "audit")
         except BaseException:
@@ -345,6 +347,11 @@ class Store:
         """What was found damaged when the store was opened."""
         return list(self._database.journal.damage)
 
+    @property
+    def doubts(self) -> list[str]:
+        """What may have been lost before the store was opened; nobody can know."""
+        return list(self._database.journal.doubts)
+
     def failures(self) -> list[str]:
         """Why the box as a whole does not work, in sentences; empty while it does."""
         return [self._database.journal.failed] if self._database.journal.failed else []
@@ -355,6 +362,12 @@ class Store:
         journal = self._database.journal
         kept = self.folder.store / "damaged"
         found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
+        found += [f"{doubt}. If something is missing, enter or send it again" for doubt in journal.doubts]
+        if journal.head_failed:
+            found.append(
+                f"The disk refuses store.head ({journal.head_failed}): should the power fail now, nobody could say "
+                "whether the newest changes are missing. Check the disk"
+            )
         if journal.failed:
             found.append(journal.failed)
         elif not self.has_room(min_free_bytes):

@@ -17,6 +17,7 @@ from store.errors import StoreError
 log = structlog.get_logger("store")
 
 SCHEMA = 3  # what this program writes
+FIRST_WITH_ENDS = 3  # the first whose files say where they end (store/journal)
 
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
