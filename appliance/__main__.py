@@ -158,7 +158,7 @@ def _store(options: argparse.Namespace) -> int:
         json.dump(doctor.export(root), sys.stdout, ensure_ascii=False, indent=1)
         print()
         findings = doctor.check(root)
-        for one in [*findings.damage, *findings.doubts]:
+        for one in [*findings.lost, *findings.doubts]:
             print(f"DAMAGE: {one}", file=sys.stderr)
         return 0 if findings.is_sound else 1
     if options.action == "step-back":
@@ -178,7 +178,7 @@ def _store(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     for doubt in findings.doubts:
         print(f"DOUBT: {doubt}")
-    for damage in findings.damage + ([findings.refusal] if findings.refusal else []):
+    for damage in findings.lost:
         print(f"DAMAGE: {damage}")
     if kept:
         print(f"Repaired. The files as they were: {kept}")

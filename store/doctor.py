@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from store import journal, upgrade
+from store.archive import Archive
 from store.database import Tables, rows_in
 from store.disk import Disk
 from store.errors import StoreDamaged
@@ -38,12 +39,18 @@ class Findings:
     notes: list[str] = field(default_factory=list)  # harmless
     doubts: list[str] = field(default_factory=list)  # something that was acknowledged may be lost; nobody can know
     damage: list[str] = field(default_factory=list)  # something that was acknowledged is lost
+    archive: list[str] = field(default_factory=list)  # archived tickets that are lost; no repair brings them back
     refusal: str = ""  # why the store cannot be opened at all
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is lost, as far as anybody can know."""
-        return not self.damage and not self.refusal
+        return not self.damage and not self.archive and not self.refusal
+
+    @property
+    def lost(self) -> list[str]:
+        """Everything that is lost, in sentences."""
+        return [*self.damage, *self.archive, *([self.refusal] if self.refusal else [])]
 
 
 def check(root: Path) -> Findings:
@@ -55,7 +62,13 @@ def check(root: Path) -> Findings:
     """
     lock = FolderLock(root)
     try:
-        return _findings(_load(root))
+        state = _load(root)
+        findings = _findings(state)
+        months = _tables(state)[0].get("archived_months", {}).values()
+        if (root / "archive").is_dir():
+            counts = {one["month"]: one["tickets"] for one in months}
+            findings.archive = Archive(root / "archive").missing(counts, reads_all=True)
+        return findings
     except StoreDamaged as error:
         return Findings(refusal=str(error))
     finally:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from store.disk import Disk, DiskUncertain
 
@@ -93,6 +93,15 @@ def frame_at(data: bytes, offset: int) -> Frame | None:
     if zlib.crc32(payload, zlib.crc32(struct.pack(">QQ", number, durable))) != checksum:
         return None
     return Frame(number, durable, checksum, json.loads(payload), offset, ends)
+
+
+def has_frame_at(file: BinaryIO, offset: int) -> bool:
+    """Whether a frame of its full length begins at an offset of a file; what is in it is not looked at."""
+    head = os.pread(file.fileno(), _HEAD.size, offset)
+    if len(head) < _HEAD.size:
+        return False
+    magic, length, *_ = _HEAD.unpack(head)
+    return bool(magic == MAGIC and offset + _HEAD.size + length <= os.fstat(file.fileno()).st_size)
 
 
 def frames_in(data: bytes) -> Iterator[Frame]:

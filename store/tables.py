@@ -30,6 +30,7 @@ from store.queues import PrintQueue, QueueJob
 from store.records import (
     Alert,
     AlertSettings,
+    ArchivedMonth,
     Asset,
     Change,
     ClockMarks,
@@ -247,6 +248,7 @@ class Store:
         self.alerts = Shelf(db, "alerts", Alert)
         self.box_settings = Shelf(db, "box_settings", BoxSettings)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
+        self.archived_months = Shelf(db, "archived_months", ArchivedMonth)
         self.clock_marks = Shelf(db, "clock_marks", ClockMarks)
         self.clock = Clock(machine, self._marks(), expects_time_server)
         self._marked_s, self._marked_version = self.clock.monotonic(), self.version
@@ -363,6 +365,7 @@ class Store:
         kept = self.folder.store / "damaged"
         found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
         found += [f"{doubt}. If something is missing, enter or send it again" for doubt in journal.doubts]
+        found += [f"{one}. Put the file back, or restore a backup that has it" for one in self.archive.damage]
         if journal.head_failed:
             found.append(
                 f"The disk refuses store.head ({journal.head_failed}): should the power fail now, nobody could say "

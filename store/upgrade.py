@@ -108,7 +108,8 @@ def _second_schema_again(tables: Tables) -> None:
         for document in tables.get(table, {}).values():
             for name in names:
                 document.pop(name, None)
-    tables.pop("clock_marks", None)
+    for table in ("clock_marks", "archived_months"):
+        tables.pop(table, None)
     for sheet in tables.get("sheets", {}).values():
         if sheet.get("state") == "canceled":
             sheet["state"] = "failed"

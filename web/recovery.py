@@ -197,5 +197,5 @@ def create_recovery_app(parts: Recovery) -> Flask:
 def _findings(found: doctor.Findings) -> str:
     lines = [f"{found.commits} commits", *(f"{count} {name}" for name, count in found.documents.items())]
     lines += [f"note: {note}" for note in found.notes] + [f"doubt: {one}" for one in found.doubts]
-    lines += [f"damage: {one}" for one in found.damage]
-    return "\n".join([*lines, f"damage: {found.refusal}" if found.refusal else "Everything that is there can be read."])
+    lines += [f"damage: {one}" for one in found.lost]
+    return "\n".join(lines if found.refusal else [*lines, "Everything that is there can be read."])
