@@ -17,11 +17,14 @@ durable when they were written, the closing, and the head. What is found at a st
   are kept: a commit holds whole documents, so it stands by itself, and dropping everything behind one flipped bit would
   forget prints that were made.
 * A file is missing, empty, cut, of another store or of another time than the rest: refused, because what would be
-  opened is an older state than people were told. A person decides (`store repair`, a backup).
+  opened is an older state than people were told. A person decides (`store repair`, a backup). Unless the head says that
+  the store was closed where the rest ends: then nothing was in it, and it is made anew.
 * Nothing is there, and never was: a new store. Nothing is there, but a head or pictures are: refused.
+* The head is missing, or older than it can be: without a closing to stand in for it, this is told as a doubt.
 
-What cannot be known: commits that a disk confirmed and did not write, in the last SYNC_AFTER_S before the power went,
-without a trace; and a data folder that was replaced as a whole by an older copy.
+What cannot be known: commits of the last SYNC_AFTER_S before the power went that left no trace, because the disk had
+confirmed them and not written them, or the file was cut where a sector or a commit ends; and a data folder that was
+replaced as a whole by an older copy.
 
 Version 0.1 wrote no openings, closings, checksums of commits and heads. Its files are read by what they do say.
 """
@@ -130,7 +133,7 @@ class _Reader:
     def state(self) -> State:
         if not self._snapshots and not any(map(_has_commits, self._journals.values())):
             self._refuse_if_used(State())
-            return State(generation=self._newest)
+            return State(generation=self._newest, store=self._head.store if self._head else "")
         passed_over: list[str] = []
         refusal: StoreDamaged | None = None
         for start in sorted(self._snapshots, reverse=True):
@@ -357,9 +360,9 @@ class _Reader:
         is_at_the_end = self._is_at_the_end(state)
         if self._newest_named(state) > self._newest and not is_at_the_end:
             raise self._missing(self._newest_named(state))
-        if last is None:
+        if last is None and state.store:
             state.notes.append(f"{file_of(self._folder, 'journal', self._newest).name} is missing; nothing was in it")
-        elif last.tail in (Tail.GARBLED, Tail.CUT) and not last.lost:
+        elif last is not None and last.tail in (Tail.GARBLED, Tail.CUT) and not last.lost:
             what = f"{last.path.name}: {last.tail_bytes} bytes at the end cannot be read"
             if is_at_the_end:
                 state.notes.append(f"{what}; no commit was in them")

@@ -439,3 +439,30 @@ def test_the_old_shape_is_not_mixed_with_the_new(tmp_path: Path) -> None:
     newest(tmp_path, "snapshot").write_bytes(b"")
     with pytest.raises(StoreDamaged, match="newer shape"):
         JournalStorage(tmp_path, 2, None, lambda *_: None)
+
+
+def test_sectors_that_the_disk_cannot_read_any_more_cost_what_was_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real disk that does this cannot be had in a test: the calls that read fail as they do on one."""
+    storage = JournalStorage(tmp_path)
+    for number in range(1, 21):
+        storage.put("things", number, {"n": number, "text": "x" * 1000})
+    storage.close()
+    bad, pread, read_bytes = newest(tmp_path), os.pread, Path.read_bytes
+
+    def failing_pread(fd: int, count: int, offset: int) -> bytes:
+        if offset == 8192 and Path(f"/proc/self/fd/{fd}").readlink() == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, count, offset)
+
+    def failing_read(path: Path) -> bytes:
+        if path == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read_bytes(path)
+
+    monkeypatch.setattr(os, "pread", failing_pread)
+    monkeypatch.setattr(Path, "read_bytes", failing_read)
+    state = journal.load(tmp_path)
+    numbers_left = {doc_id for _, doc_id, _ in state.all_rows()}
+    assert state.damage and numbers_left > set(range(1, 7)) | set(range(14, 21)) and len(numbers_left) < 20
