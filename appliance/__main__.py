@@ -146,15 +146,21 @@ def _worker(options: argparse.Namespace) -> int:
 
 def _store(options: argparse.Namespace) -> int:
     from store import doctor
+    from store.folder import signs_of_use
+    from store.head import head_of
 
     root = Settings.load(data=options.data).data
-    if not (root / "store").is_dir():
+    known = (root / "store").is_dir() or head_of(root / "store").exists() or signs_of_use(root, of_orders=False)
+    if not known:
         print(f"printroom: there is no store in {root}; name the data folder with --data", file=sys.stderr)
         return 2
     if options.action == "export":
         json.dump(doctor.export(root), sys.stdout, ensure_ascii=False, indent=1)
         print()
-        return 0
+        findings = doctor.check(root)
+        for one in [*findings.lost, *findings.doubts]:
+            print(f"DAMAGE: {one}", file=sys.stderr)
+        return 0 if findings.is_sound else 1
     if options.action == "step-back":
         if options.schema is None:
             print("printroom: say which schema with --schema", file=sys.stderr)
@@ -170,12 +176,16 @@ def _store(options: argparse.Namespace) -> int:
         print(f"  {count:8} {name}")
     for note in findings.notes:
         print(f"note: {note}")
-    for damage in findings.damage + ([findings.refusal] if findings.refusal else []):
+    for doubt in findings.doubts:
+        print(f"DOUBT: {doubt}")
+    for damage in findings.lost:
         print(f"DAMAGE: {damage}")
     if kept:
         print(f"Repaired. The files as they were: {kept}")
+        if findings.damage:
+            print(f"{doctor.ON_HOLD}.")
     elif findings.is_sound:
-        print("Everything is in order.")
+        print("Everything that is there can be read." if findings.doubts else "Everything is in order.")
     return 0 if findings.is_sound or kept else 1
 
 

@@ -28,12 +28,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from zipstream import ZIP_STORED, ZipStream
 
-from store import journal
-from store.database import Document, Tables
-from store.doctor import documents_of
+from store.database import Tables, rows_in
+from store.disk import Disk
+from store.doctor import documents_of, hold_everything
 from store.errors import StoreError
 from store.folder import sync_folder
-from store.journal import Disk
+from store.generations import header_of, new_id, write_closed
+from store.head import End, head_of, write_head
 from store.states import ENDED_TICKETS
 from store.tables import Store
 from store.upgrade import SCHEMA, upgrade
@@ -45,7 +46,14 @@ BEFORE_UPDATE = "before-update-"
 COPIES = 2  # from before updates, that are kept
 PREPARED, MARKER, KEPT = "restore", "restore.go", "before-restore-"
 _FOLDERS = ("archive", "audit", "assets", "queued")  # whole
-_REPLACED = ("store", *_FOLDERS, "sheets", "secret", "tls")  # by a restore; pictures are added
+_REPLACED = (
+    "store",
+    head_of(Path("store")).name,
+    *_FOLDERS,
+    "sheets",
+    "secret",
+    "tls",
+)  # by a restore; pictures are added
 _KEYS = ("secret", "tls/key.pem", "tls/certificate.pem")  # of the box itself
 # By table: fields that nobody may read who finds a backup.
 _SECRET_FIELDS = {
@@ -278,18 +286,15 @@ def _tables(target: Path, passphrase: str) -> tuple[Tables, dict[str, int]]:
 
 
 def _made_safe(tables: Tables, made_at: str) -> None:
-    """What was open then may have been printed since: nothing goes on until a person says so."""
-    for ticket in tables.get("tickets", {}).values():
-        if ticket["state"] not in ENDED_TICKETS:
-            ticket["is_paused"] = True
-    settings: Document = tables.setdefault("box_settings", {}).setdefault(1, {})
-    settings["is_paused"], settings["restored_from"] = True, made_at
+    hold_everything(tables)
+    tables["box_settings"][1]["restored_from"] = made_at
 
 
 def _write(folder: Path, tables: Tables, next_ids: Mapping[str, int]) -> None:
-    rows = [(name, doc_id, document) for name, table in tables.items() for doc_id, document in table.items()]
-    header = {"format": 1, "schema": SCHEMA, "number": 1, "next_ids": dict(next_ids)}
-    journal.write_snapshot(journal.file_of(folder, "snapshot", 1), header, iter(rows), Disk())
+    """A store of its own; with its head, so that it cannot be taken for the one whose place it takes."""
+    header = header_of(new_id(), 1, SCHEMA, (1, 0), dict(next_ids))
+    write_closed(folder, header, rows_in(tables), Disk())
+    write_head(folder, End(header["store"], 1, 1, 0, is_closed=True), Disk())
 
 
 def _prove(target: Path, tables: Tables) -> None:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import copy
 import errno
-import os
-import shutil
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,17 +23,21 @@ import structlog
 from tinydb.storages import Storage
 
 from store import journal
+from store.disk import Disk, DiskUncertain
 from store.errors import StoreError, StoreTooNew, StoreUnavailable
-from store.folder import sync_folder
+from store.files import StoreFiles
+from store.frames import checksum_of
+from store.generations import encode_commit
 from store.group_commit import GroupCommit, Pending
-from store.journal import Disk, DiskUncertain, FrameFile, Row, State
+from store.journal import Signs, State, no_signs
+from store.snapshots import Row
+from store.trial import Trial, copy_before, keep_copy
 
 log = structlog.get_logger("store")
 
 Document = dict[str, Any]
 Tables = dict[str, dict[int, Document]]
 Key = Callable[[Document], Hashable]
-TRIAL_FILE = "on-trial"
 ON_TRIAL = "this version of Printroom is being tried: nothing is taken for a minute"
 FOLD_AT_BYTES = 16 * 1024 * 1024  # the journal is folded when it passes this and the last snapshot's size
 
@@ -62,9 +64,9 @@ class Index:
         return self._ids.get(key, set())
 
 
-def _copy_name(schema: int) -> str:
-    """The folder of the files from before the upgrade to a schema."""
-    return f"before-schema-{schema}"
+def rows_in(tables: Tables) -> Iterator[Row]:
+    """Every document, as a snapshot has it."""
+    return ((name, doc_id, document) for name, table in tables.items() for doc_id, document in table.items())
 
 
 class JournalStorage(Storage):
@@ -77,6 +79,7 @@ class JournalStorage(Storage):
         disk: Disk | None = None,
         upgrade: Callable[[int, Tables], None] | None = None,
         on_trial: Callable[[], bool] = lambda: False,
+        signs: Signs = no_signs,
     ) -> None:
         """Open the store in a folder, creating it when empty.
 
@@ -87,6 +90,7 @@ class JournalStorage(Storage):
             upgrade: brings tables of an older schema (given) to this one, in place.
             on_trial: whether this program may still be replaced by the one before. While it is, every change is
                 refused; what an upgrade wrote meanwhile the older program may throw away.
+            signs: what beside the folder shows that there was a store; see journal.load.
 
         Raises:
             StoreDamaged: the files do not lead to a complete state.
@@ -103,163 +107,89 @@ class JournalStorage(Storage):
         self._doomed = False
         self._overlay: dict[str, dict[int, Document | None]] = {}
         self._committed = 0  # number of the last commit, on disk or on its way
+        self._checksum = 0  # of its frame
         self._undone = 0  # how often commits were taken back
         self._began_at_undone = 0
         self.failed = ""  # why nothing is accepted any more; '' while all is well
         self.is_full = False  # the last commit was refused by the disk
         self._folding: threading.Thread | None = None
         self._fold_lock = threading.Lock()  # one fold at a time
-        self.damage: list[str] = []
-        self._on_trial: Callable[[], bool] | None = on_trial
-        self._trial_file = folder / TRIAL_FILE
-        self._open(upgrade)
+        self.damage: list[str] = []  # acknowledged commits that were found lost when this was opened
+        self.doubts: list[str] = []  # and those that may be
+        self._trial = Trial(folder, on_trial)
+        self._open(upgrade, signs)
 
     # -- opening and folding --------------------------------------------------------------------------------------
 
-    def _open(self, upgrade: Callable[[int, Tables], None] | None) -> None:
-        state = journal.load(self._folder)
+    def _open(self, upgrade: Callable[[int, Tables], None] | None, signs: Signs) -> None:
+        state = self._found(signs)
         found = int(state.header.get("schema", self.schema))
-        if found > self.schema and self._trial_file.exists() and self._has_copy(found):
-            self._go_back(found)
-            state = journal.load(self._folder)
-            found = int(state.header.get("schema", self.schema))
-        if found > self.schema:
-            raise StoreTooNew(
-                f"{self._folder} was written by a newer Printroom (schema {found}, this one knows {self.schema}): "
-                "install that version again, or restore a backup of this one"
-            )
         self._take_over(state)
         for note in state.notes:
             log.warning("store.note", note=note)
-        for note in state.damage:
+        for note in (*state.doubts, *state.damage):
             log.error("store.damaged", note=note)
-        self.damage = state.damage
-        self._begin_trial()
+        self.damage, self.doubts = state.damage, state.doubts
+        self._trial.mark()
         if found < self.schema and state.generation:
-            self._keep_copy(_copy_name(self.schema))
+            keep_copy(self._folder, copy_before(self.schema), self._disk)
             if upgrade is not None:
                 upgrade(found, self._tables)
             log.info("store.upgraded", schema=self.schema, before=found)
-        if state.damage:
-            self._keep_copy("damaged")
+        if state.damage or state.doubts:
+            keep_copy(self._folder, "damaged", self._disk)
+        self._files = StoreFiles(self._folder, self.schema, self._disk, state)
         # Anything but a plain whole generation is folded at once, so that the odd state is met only once.
-        is_plain = state.generation and found == self.schema and not state.damage and len(state.journals) == 1
-        if is_plain:
-            report = state.journals[0]
-            self._generation = state.generation
-            self._file = FrameFile(report.path, self._disk, report.length_bytes)
-            self._snapshot_bytes = journal.file_of(self._folder, "snapshot", self._generation).stat().st_size
-            self._disk.sync_folder(self._folder)
+        is_whole = not state.damage and not state.doubts and len(state.journals) == 1 and state.journals[0].opening
+        if is_whole and found == self.schema:
+            self._files.resume(state)
         else:
-            self._generation = state.generation + 1
-            self._file = FrameFile(journal.file_of(self._folder, "journal", self._generation), self._disk)
-            self._snapshot_bytes = self._write_snapshot(self._generation, self._header(), self._tables)
+            self._files.begin(dict(self._next_ids), rows_in(self._tables))
 
-    def _begin_trial(self) -> None:
-        """Say on the disk, before an upgrade, that nothing is accepted yet; or, before a change, that this is over."""
-        if self._on_trial is not None and self._on_trial():
-            self._trial_file.touch(mode=0o600)
-        else:
-            self._trial_file.unlink(missing_ok=True)
-            self._on_trial = None
-        sync_folder(self._folder)
+    def _found(self, signs: Signs) -> State:
+        """What is in the folder, in a schema that this program knows."""
+        for _ in range(2):
+            try:
+                state = journal.load(self._folder, signs)
+                found = int(state.header.get("schema", self.schema))
+            except StoreTooNew as error:
+                found = error.schema
+            if found <= self.schema:
+                return state
+            if not self._trial.may_go_back(found):
+                break
+            self._trial.go_back(found)
+        raise StoreTooNew(
+            f"{self._folder} was written by a newer Printroom (schema {found}, this one knows {self.schema}): "
+            "install that version again, or restore a backup of this one",
+            found,
+        )
 
     @property
     def is_on_trial(self) -> bool:
         """Whether changes are refused, because the program before this one may still take over again."""
-        return self._on_trial is not None and self._on_trial()
-
-    def _has_copy(self, schema: int) -> bool:
-        """Whether the files from before the upgrade to a schema are there, whole."""
-        return (self._folder / _copy_name(schema) / "whole").exists()
-
-    def _go_back(self, schema: int) -> None:
-        """A newer program upgraded this store and was given up before it took anything: its files go aside, those from
-        before come back. Cut off anywhere, it goes on at the next start, because the mark goes last."""
-        newer, copies = self._folder / f"from-schema-{schema}", self._folder / _copy_name(schema)
-        newer.mkdir(mode=0o700, exist_ok=True)
-        kept = {path.name for path in copies.iterdir()}
-        for kind in ("snapshot", "journal"):
-            for path in journal.generations(self._folder, kind).values():
-                if path.name not in kept:
-                    path.rename(newer / path.name)
-        for path in copies.iterdir():
-            if path.name != "whole":
-                shutil.copy2(path, self._folder / f"{path.name}.part")
-                (self._folder / f"{path.name}.part").rename(self._folder / path.name)
-        os.sync()
-        self._trial_file.unlink()
-        sync_folder(self._folder)
-        log.warning("store.went_back", schema=self.schema, newer=schema)
+        return self._trial.is_on
 
     def _take_over(self, state: State) -> None:
         self._next_ids = {str(name): int(number) for name, number in state.header.get("next_ids", {}).items()}
-        for row in state.rows:
+        for row in state.all_rows():
             self._apply(*row)
-        for report in state.journals:
-            for frame in report.commits:
-                for name, doc_id, document in frame.payload:
-                    self._apply(name, doc_id, document)
         self._committed = self._commits.durable = state.number
-
-    def _keep_copy(self, name: str) -> None:
-        """Keep the files as they are, before anything of them is changed."""
-        copies = self._folder / name
-        shutil.rmtree(copies, ignore_errors=True)
-        copies.mkdir(mode=0o700)
-        for kind in ("snapshot", "journal"):
-            for path in journal.generations(self._folder, kind).values():
-                shutil.copy2(path, copies)
-        os.sync()
-        (copies / "whole").touch()
-        self._disk.sync_folder(copies)
-
-    def _header(self) -> dict[str, Any]:
-        return {"format": 1, "schema": self.schema, "number": self._committed, "next_ids": dict(self._next_ids)}
-
-    def _write_snapshot(self, generation: int, header: dict[str, Any], tables: Tables) -> int:
-        rows: Iterator[Row] = ((name, i, document) for name, table in tables.items() for i, document in table.items())
-        path = journal.file_of(self._folder, "snapshot", generation)
-        size_bytes = journal.write_snapshot(path, header, rows, self._disk)
-        for kind in ("snapshot", "journal"):  # the last good generation stays, in case this one rots
-            for number, stale in journal.generations(self._folder, kind).items():
-                if number < generation - 1:
-                    stale.unlink()
-        return size_bytes
+        self._checksum = self._commits.checksum = state.checksum
 
     def fold(self) -> None:
         """Write the state as a new snapshot and begin a new journal; commits go on meanwhile."""
         with self._fold_lock:
-            self._fold()
+            self._files.fold(self._commits.exclusively, self._picture)
 
-    def _fold(self) -> None:
-        generation = self._generation + 1
-        new = FrameFile(journal.file_of(self._folder, "journal", generation), self._disk)
-        try:
-            self._disk.sync_folder(self._folder)
-        except OSError:
-            new.close()
-            raise
-        picture: list[tuple[dict[str, Any], Tables]] = []
-        old = self._file
-
-        def switch() -> bool:
-            if self.failed:
-                return False
-            picture.append((self._header(), {name: dict(table) for name, table in self._tables.items()}))
-            self._file, self._generation = new, generation
-            return True
-
-        if not self._commits.exclusively(switch):
-            new.close()
-            return
-        old.trim()
-        old.close()
-        self._snapshot_bytes = self._write_snapshot(generation, *picture[0])
-        log.info("store.folded", generation=generation, bytes=self._snapshot_bytes)
+    def _picture(self) -> tuple[dict[str, int], Iterator[Row]] | None:
+        """Called with the memory's lock held; reading the rows takes time, and needs none."""
+        if self.failed:
+            return None
+        return dict(self._next_ids), rows_in({name: dict(table) for name, table in self._tables.items()})
 
     def _fold_when_grown(self) -> None:
-        if self.journal_bytes < max(FOLD_AT_BYTES, self._snapshot_bytes):
+        if self.journal_bytes < max(FOLD_AT_BYTES, self._files.snapshot_bytes):
             return
         with self._memory:
             if self._folding is not None and self._folding.is_alive():
@@ -317,20 +247,21 @@ class JournalStorage(Storage):
     def _commit(self, rows: list[Row]) -> Pending:
         if self.failed:
             raise StoreUnavailable(self.failed)
-        if self._on_trial is not None:
-            if self._on_trial():
+        if not self._trial.is_over:
+            if self._trial.is_on:
                 raise StoreUnavailable(ON_TRIAL)
-            self._begin_trial()
+            self._trial.mark()
         number = self._committed + 1
-        frame = journal.encode_frame(rows, number, self._commits.durable)
+        frame = encode_commit(rows, number, self._commits.durable, self._checksum)
+        checksum = checksum_of(frame)
         with self._memory:
             if self._undone != self._began_at_undone:
                 raise StoreUnavailable("the disk refused a change that this one built on: try again")
             undo = [(name, doc_id, self._tables.get(name, {}).get(doc_id)) for name, doc_id, _ in rows]
             for row in rows:
                 self._apply(*row)
-            self._committed = number
-            pending = Pending(number, frame, lambda: self._apply_all(undo))
+            self._committed, self._checksum = number, checksum
+            pending = Pending(number, frame, checksum, lambda: self._apply_all(undo))
             self._commits.enqueue(pending)
             return pending
 
@@ -350,8 +281,8 @@ class JournalStorage(Storage):
         for name, doc_id, document in reversed(rows):
             self._apply(name, doc_id, document)
 
-    def _write(self, data: bytes) -> None:
-        self._file.append(data)
+    def _write(self, data: bytes, number: int, checksum: int) -> None:
+        self._files.append(data, number, checksum)
         self.is_full = False
 
     def _take_back(self, error: OSError, batch: list[Pending]) -> Exception:
@@ -360,7 +291,7 @@ class JournalStorage(Storage):
             if pending.undo is not None:
                 pending.undo()
         self._undone += 1
-        self._committed = self._commits.durable
+        self._committed, self._checksum = self._commits.durable, self._commits.checksum
         code = errno.errorcode.get(error.errno or 0, "?")
         log.error("store.refused", error=str(error), errno=code, commits=len(batch))
         if isinstance(error, DiskUncertain):
@@ -386,7 +317,12 @@ class JournalStorage(Storage):
     @property
     def journal_bytes(self) -> int:
         """Length of the journal that is being written."""
-        return self._file.length_bytes
+        return self._files.journal_bytes
+
+    @property
+    def head_failed(self) -> str:
+        """Why nobody will know the last commit after a power cut; '' while all is well."""
+        return self._files.head_failed
 
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until the store has moved on from `version`, or the time is up; returns the version now."""
@@ -528,6 +464,4 @@ class JournalStorage(Storage):
         self._commits.barrier()
         if self._folding is not None:
             self._folding.join()
-        if not self.failed:
-            self._file.trim()
-        self._file.close()
+        self._files.close(is_clean=not self.failed and not self._trial.is_on)

@@ -32,6 +32,10 @@ class StoreUnavailable(StoreError):
 class StoreTooNew(StoreError):
     """The data folder was written by a newer Printroom."""
 
+    def __init__(self, text: str, schema: int) -> None:
+        self.schema = schema  # of what is in it
+        super().__init__(text)
+
 
 class NotFound(StoreError):
     """There is no such thing in the table."""

@@ -87,6 +87,28 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+_OF_A_STORE = {"the audit log": "audit/*", "the key of sessions": "secret"}
+_OF_ORDERS = {
+    "uploaded pictures": "images/*/*",
+    "drawn sheets": "sheets/*",
+    "archived tickets": "archive/*",
+    "documents of print queues": "queued/*",
+    "files of render profiles": "assets/*",
+}
+
+
+def signs_of_use(root: Path, of_orders: bool) -> str:
+    """What in a data folder shows that it had a store; '' when nothing does.
+
+    Args:
+        root: the data folder.
+        of_orders: only by what is there since something was in that store.
+    """
+    signs = _OF_ORDERS if of_orders else {**_OF_ORDERS, **_OF_A_STORE}
+    found = [what for what, pattern in signs.items() if any(root.glob(pattern))]
+    return f"there are {', '.join(found)}" if found else ""
+
+
 class FolderLock:
     """Exclusive ownership of a data folder while the process lives.
 

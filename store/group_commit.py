@@ -14,10 +14,12 @@ from itertools import pairwise
 class Pending:
     """A commit on its way to the disk. An empty one (no frame) only waits for those before it."""
 
-    __slots__ = ("error", "frame", "gate", "is_settled", "next_gate", "number", "undo")
+    __slots__ = ("checksum", "error", "frame", "gate", "is_settled", "next_gate", "number", "undo")
 
-    def __init__(self, number: int = 0, frame: bytes = b"", undo: Callable[[], None] | None = None) -> None:
-        self.number, self.frame, self.undo = number, frame, undo
+    def __init__(
+        self, number: int = 0, frame: bytes = b"", checksum: int = 0, undo: Callable[[], None] | None = None
+    ) -> None:
+        self.number, self.frame, self.checksum, self.undo = number, frame, checksum, undo
         self.gate: threading.Lock | None = None
         self.is_settled = False
         self.error: Exception | None = None
@@ -34,13 +36,13 @@ class GroupCommit:
     def __init__(
         self,
         memory: threading.Lock,
-        write: Callable[[bytes], None],
+        write: Callable[[bytes, int, int], None],
         on_failure: Callable[[OSError, list[Pending]], Exception],
     ) -> None:
         """
         Args:
             memory: guards the queue; the caller holds it while it calls enqueue().
-            write: brings bytes to the disk, durably, or raises OSError.
+            write: brings frames to the disk, durably, or raises OSError; given the last one's number and checksum.
             on_failure: called with `memory` held and everything that has to be taken back, oldest first; returns what
                 their threads shall raise.
         """
@@ -48,6 +50,7 @@ class GroupCommit:
         self._queue: list[Pending] = []
         self._is_led = False
         self.durable = 0  # number of the last commit that is on disk
+        self.checksum = 0  # of its frame
         self.changed = threading.Condition(memory)
         self.listeners = 0  # threads that wait for `changed`
 
@@ -119,10 +122,11 @@ class GroupCommit:
         with self._memory:
             batch, self._queue = self._queue, []
         data = b"".join(pending.frame for pending in batch)
+        last = next((pending for pending in reversed(batch) if pending.frame), None)
         error: OSError | None = None
-        if data:
+        if last is not None:
             try:
-                self._write(data)
+                self._write(data, last.number, last.checksum)
             except OSError as caught:
                 error = caught
         with self._memory:
@@ -132,8 +136,8 @@ class GroupCommit:
                 failure = self._on_failure(error, batch)
                 for pending in batch:
                     pending.error = failure if pending.frame else None
-            else:
-                self.durable = max([self.durable, *(pending.number for pending in batch if pending.frame)])
+            elif last is not None:
+                self.durable, self.checksum = last.number, last.checksum
             asleep = [pending for pending in batch if pending.gate is not None]
             for pending, following in pairwise(asleep):
                 pending.next_gate = following.gate

@@ -13,7 +13,7 @@ from store import downloads
 from store.archive import ArchivedTicket
 from store.clock import BUILT
 from store.pushed import AT_THE_BOX
-from store.records import Scope
+from store.records import ArchivedMonth, Scope
 from store.states import ENDED_QUEUE_JOBS, ENDED_TICKETS, OPEN_PRINT_JOBS
 from store.tables import Store
 
@@ -42,6 +42,7 @@ class Housekeeper:
 
     def __init__(self, store: Store, retention: Retention) -> None:
         self._store, self._retention, self._when = store, retention, store.clock.when
+        self._has_looked = False  # whether the archive is whole
 
     def step(self, now: datetime) -> float:
         """Age what is due; returns the seconds until the next look. Nothing is judged by a clock that is not right."""
@@ -53,10 +54,16 @@ class Housekeeper:
         return EVERY_S
 
     def _age(self, now: datetime) -> None:
+        is_news = not self._has_looked
         while self._archive_some(now - self._retention.tickets):
-            pass
+            is_news = True
         for month in self._store.archive.expire(now - self._retention.archive):
             log.info("archive.expired", month=month)
+        self._forget_months(now - self._retention.archive)
+        if is_news:
+            for told in self._store.archive.missing(self._counts(), reads_all=False):
+                log.error("archive.damaged", note=told)
+            self._has_looked = True
         self._store.audit.expire(now - self._retention.archive)
         self._forget_queue_jobs(now - self._retention.tickets)
         self._delete_queued(now)
@@ -86,8 +93,10 @@ class Housekeeper:
             )
             for ticket in due
         ]
-        store.archive.add(whole)
+        counts = store.archive.add(whole, self._counts())
         with store.transaction():
+            for month, tickets in counts.items():
+                store.archived_months.put(ArchivedMonth(id=_key(month), month=month, tickets=tickets))
             for one in whole:
                 for job in one.print_jobs:
                     store.print_jobs.remove(job.id)
@@ -101,6 +110,15 @@ class Housekeeper:
                     path.unlink(missing_ok=True)
         log.info("tickets.archived", count=len(whole))
         return True
+
+    def _counts(self) -> dict[str, int]:
+        """How many tickets the archive got, by month."""
+        return {one.month: one.tickets for one in self._store.archived_months.all()}
+
+    def _forget_months(self, before: datetime) -> None:
+        for one in self._store.archived_months.all():
+            if one.month < f"{before:%Y-%m}":
+                self._store.archived_months.remove(one.id)
 
     def _is_printing(self, ticket_id: int) -> bool:
         """A canceled ticket may still have a print job that a printer works on."""
@@ -198,3 +216,8 @@ def _is_old(path: Path, now: datetime) -> bool:
         os.utime(path, (now.timestamp(), now.timestamp()))
         return False
     return written < now - UPLOAD_GRACE
+
+
+def _key(month: str) -> int:
+    """The id of a month's row: 202611 for 2026-11."""
+    return int(month.replace("-", ""))

@@ -428,6 +428,13 @@ class Person(Stored):
     created_at: datetime | None = None
 
 
+class ArchivedMonth(Stored):
+    """How many tickets of a month the archive got, so that it cannot have less without anybody knowing."""
+
+    month: str
+    tickets: int
+
+
 class ClockMarks(Marks, Stored):
     """What the next start must know of the clock; there is one of these."""
 

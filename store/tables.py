@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,16 +20,17 @@ from store.archive import Archive
 from store.audit import Audit
 from store.clock import Clock, ClockTrouble, MachineTime, Marks
 from store.database import Document
+from store.disk import Disk
 from store.errors import Conflict, NotFound, StoreUnavailable
-from store.folder import DataFolder, FolderLock
+from store.folder import DataFolder, FolderLock, signs_of_use
 from store.hot_folders import HotFolder
-from store.journal import Disk
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
 from store.queues import PrintQueue, QueueJob
 from store.records import (
     Alert,
     AlertSettings,
+    ArchivedMonth,
     Asset,
     Change,
     ClockMarks,
@@ -185,7 +187,8 @@ class Store:
         self._free_bytes, self._free_seen_s = 0, -inf
         try:
             self.folder = DataFolder(root)
-            self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial)
+            signs = partial(signs_of_use, root)
+            self._database = Database(self.folder.store, SCHEMA, disk, upgrade, on_trial, signs)
             self.archive = Archive(self.folder.archive, disk)
             self.audit = Audit(self.folder.root / "audit")
         except BaseException:
@@ -245,6 +248,7 @@ class Store:
         self.alerts = Shelf(db, "alerts", Alert)
         self.box_settings = Shelf(db, "box_settings", BoxSettings)
         self.people = Shelf(db, "people", Person, name=lambda d: d["name"])
+        self.archived_months = Shelf(db, "archived_months", ArchivedMonth)
         self.clock_marks = Shelf(db, "clock_marks", ClockMarks)
         self.clock = Clock(machine, self._marks(), expects_time_server)
         self._marked_s, self._marked_version = self.clock.monotonic(), self.version
@@ -346,6 +350,11 @@ class Store:
         """What was found damaged when the store was opened."""
         return list(self._database.journal.damage)
 
+    @property
+    def doubts(self) -> list[str]:
+        """What may have been lost before the store was opened; nobody can know."""
+        return list(self._database.journal.doubts)
+
     def failures(self) -> list[str]:
         """Why the box as a whole does not work, in sentences; empty while it does."""
         return [self._database.journal.failed] if self._database.journal.failed else []
@@ -356,6 +365,13 @@ class Store:
         journal = self._database.journal
         kept = self.folder.store / "damaged"
         found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
+        found += [f"{doubt}. If something is missing, enter or send it again" for doubt in journal.doubts]
+        found += [f"{one}. Put the file back, or restore a backup that has it" for one in self.archive.damage]
+        if journal.head_failed:
+            found.append(
+                f"The disk refuses store.head ({journal.head_failed}): should the power fail now, nobody could say "
+                "whether the newest changes are missing. Check the disk"
+            )
         if journal.failed:
             found.append(journal.failed)
         elif not self.has_room(min_free_bytes):

@@ -11,7 +11,8 @@ from tinydb import TinyDB
 from tinydb.table import Table
 
 from store.database import Document, JournalStorage, Tables
-from store.journal import Disk
+from store.disk import Disk
+from store.journal import Signs, no_signs
 
 
 class _Changes(MutableMapping[int, Document]):
@@ -115,8 +116,9 @@ class Database(TinyDB):
         disk: Disk | None = None,
         upgrade: Callable[[int, Tables], None] | None = None,
         on_trial: Callable[[], bool] = lambda: False,
+        signs: Signs = no_signs,
     ) -> None:
-        super().__init__(folder, schema, disk, upgrade, on_trial, storage=JournalStorage)
+        super().__init__(folder, schema, disk, upgrade, on_trial, signs, storage=JournalStorage)
 
     @property
     def journal(self) -> JournalStorage:

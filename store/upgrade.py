@@ -17,6 +17,7 @@ from store.errors import StoreError
 log = structlog.get_logger("store")
 
 SCHEMA = 3  # what this program writes
+FIRST_WITH_ENDS = 3  # the first whose files say where they end (store/journal)
 
 # From version N to N + 1; each changes the documents in place and may rely on all before it. Never edit one that was
 # released: add the next.
@@ -108,7 +109,8 @@ def _second_schema_again(tables: Tables) -> None:
         for document in tables.get(table, {}).values():
             for name in names:
                 document.pop(name, None)
-    tables.pop("clock_marks", None)
+    for table in ("clock_marks", "archived_months"):
+        tables.pop(table, None)
     for sheet in tables.get("sheets", {}).values():
         if sheet.get("state") == "canceled":
             sheet["state"] = "failed"

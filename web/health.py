@@ -106,7 +106,7 @@ def facts() -> dict[str, dict[str, str]]:
         "Store": {
             "Commits so far": f"{store.version:,}",
             **{name.replace("_", " ").capitalize(): f"{count:,}" for name, count in counts.items() if count},
-            "Damage found at the start": "; ".join(store.damage) or "none",
+            "Damage found at the start": "; ".join([*store.damage, *store.doubts]) or "none",
         },
         "Clock": {
             "Time used": f"{store.local(store.clock.now()):%Y-%m-%d %H:%M:%S %Z}",

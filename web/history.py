@@ -50,7 +50,9 @@ def show(month: str, ticket_id: int) -> str:
     store = services().store
     found = store.archive.get(month, ticket_id)
     if found is None:
-        abort(404, "this ticket is not in the archive of that month, or has expired")
+        abort(
+            404, "this ticket is not in the archive of that month: it has expired, or is lost, which Health then says"
+        )
     return render_template(
         "archived.html",
         found=found,

@@ -21,6 +21,7 @@ from zipstream import ZIP_DEFLATED, ZipStream
 from store import backups, doctor
 from store.backups import BackupRefused
 from store.errors import StoreError
+from store.head import head_of
 from web import filters
 from web.auth import PanelSessions, count_wrong, refuse_foreign_change, set_headers, typed_code
 from web.errors import Problem
@@ -123,7 +124,8 @@ def create_recovery_app(parts: Recovery) -> Flask:
                 report.append(_disk("repair-disk"))
             else:
                 findings, kept = doctor.repair(parts.root)
-                report.append(f"{_findings(findings)}\nThe files as they were lie in {kept or 'place'}.")
+                lines = [_findings(findings), f"The files as they were lie in {kept or 'place'}."]
+                report.append("\n".join([*lines, f"{doctor.ON_HOLD}."] if findings.damage else lines))
         return redirect(url_for("index"))
 
     @app.post("/restore")
@@ -152,6 +154,8 @@ def create_recovery_app(parts: Recovery) -> Flask:
         archive = ZipStream(compress_type=ZIP_DEFLATED)
         if (parts.root / "store").is_dir():
             archive.add_path(parts.root / "store")
+        if head_of(parts.root / "store").is_file():
+            archive.add_path(head_of(parts.root / "store"))
         headers = {"Content-Disposition": "attachment; filename=printroom-data.zip", "Cache-Control": "no-store"}
         return Response(archive, mimetype="application/zip", headers=headers)
 
@@ -192,5 +196,6 @@ def create_recovery_app(parts: Recovery) -> Flask:
 
 def _findings(found: doctor.Findings) -> str:
     lines = [f"{found.commits} commits", *(f"{count} {name}" for name, count in found.documents.items())]
-    lines += [f"note: {note}" for note in found.notes] + [f"damage: {one}" for one in found.damage]
-    return "\n".join([*lines, f"damage: {found.refusal}" if found.refusal else "Everything that is there can be read."])
+    lines += [f"note: {note}" for note in found.notes] + [f"doubt: {one}" for one in found.doubts]
+    lines += [f"damage: {one}" for one in found.lost]
+    return "\n".join(lines if found.refusal else [*lines, "Everything that is there can be read."])

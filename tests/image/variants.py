@@ -11,25 +11,26 @@ from pathlib import Path
 
 from appliance.box import bundle
 from appliance.box.bundle import KERNEL, ROOT, Manifest
+from store.upgrade import SCHEMA
 
 IMAGE = Path(__file__).parents[2] / "image"
 
 # A schema of its own, which the version before cannot read, with a way back.
-NEWER_SCHEMA = """
-SCHEMA = 3
+NEWER_SCHEMA = f"""
+SCHEMA = {SCHEMA + 1}
 
 
-def _third_schema(tables: Tables) -> None:
-    for settings in tables.get("box_settings", {}).values():
+def _next_schema(tables: Tables) -> None:
+    for settings in tables.get("box_settings", {{}}).values():
         settings["studio_name"] = settings.get("studio_name", "") + " III"
 
 
-def _second_again(tables: Tables) -> None:
-    for settings in tables.get("box_settings", {}).values():
+def _this_schema_again(tables: Tables) -> None:
+    for settings in tables.get("box_settings", {{}}).values():
         settings["studio_name"] = settings.get("studio_name", "").removesuffix(" III")
 
 
-STEPS[2], BACK[2] = _third_schema, _second_again
+STEPS[{SCHEMA}], BACK[{SCHEMA}] = _next_schema, _this_schema_again
 """
 # It starts, opens and upgrades the store, and does not draw.
 LAME = "    raise RuntimeError('this version cannot draw')\n"
@@ -74,7 +75,7 @@ def variant(
     shutil.rmtree(work, ignore_errors=True)
     run_program("unsquashfs", "-q", "-n", "-d", str(work), str(parts / "root.squashfs"))
     about = work / "usr/lib/printroom-box/about.json"
-    told = json.loads(about.read_text()) | {"version": version} | ({"schema": 3} if newer_schema else {})
+    told = json.loads(about.read_text()) | {"version": version} | ({"schema": SCHEMA + 1} if newer_schema else {})
     about.write_text(json.dumps(told))
     release = work / "usr/lib/os-release"
     release.write_text(re.sub(r"IMAGE_VERSION=.*", f"IMAGE_VERSION={version}", release.read_text()))

@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from store import journal
+from store.frames import frames_in
 from store.tinydb_tables import Database
 
 REPOSITORY = Path(__file__).parents[2]
@@ -75,8 +75,8 @@ def spoil_tail(folder: Path, durable_bytes: dict[Path, int], dice: random.Random
 def acknowledged_length(path: Path, numbers: set[int]) -> int:
     """Where the last frame ends that holds something acknowledged: nothing before it may be spoiled."""
     ends = 0
-    for frame in journal.frames_in(path.read_bytes()):
-        if any(doc_id in numbers for _, doc_id, _ in frame.payload):
+    for frame in frames_in(path.read_bytes()):
+        if any(doc_id in numbers for _, doc_id, _ in frame.payload.get("rows", ())):
             ends = frame.ends
     return ends
 
@@ -130,7 +130,8 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         import tempfile
 
         self._folder = tempfile.TemporaryDirectory()
-        self.folder = Path(self._folder.name)
+        self.folder = Path(self._folder.name) / "store"
+        self.folder.mkdir()
         self.model: dict[tuple[str, int], dict[str, int]] = {}
         self.database = Database(self.folder)
 
@@ -180,9 +181,9 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
     def crash(self, torn: bytes) -> None:
         """What is on the disk at this moment, with the beginning of a write behind it, is all that is left."""
         storage = self.storage
-        path, length = storage._file.path, storage.journal_bytes
+        path, length = max(self.folder.glob("journal-*.prj")), storage.journal_bytes
         content = path.read_bytes()[:length] + torn
-        storage._file.close()
+        storage._files.close(is_clean=False)
         path.write_bytes(content)
         self.database = Database(self.folder)
 

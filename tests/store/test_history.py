@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from store import intake, outbox, progress
-from store.archive import Archive
+from store import doctor, intake, outbox, progress
+from store.archive import Archive, ArchivedTicket
+from store.frames import frames_in
 from store.housekeeping import Housekeeper, Retention
 from store.profiles import AssetRef, RenderProfile
 from store.records import Asset, AssetKind, DesktopClient, Download, ItemResult, Outcome, PrintJob, Sheet
@@ -222,3 +224,99 @@ def test_jobs_of_print_queues_age_and_their_documents_before_them(store: Store) 
     assert len(store.queue_jobs) == 2
     keeper.step(NOW + 31 * DAY)
     assert [job.name for job in store.queue_jobs.all()] == ["open"]
+
+
+# -- the archive knows its end ------------------------------------------------------------------------------------
+
+
+def archived(studio: Store) -> tuple[Housekeeper, str, Path]:
+    """Three tickets in a month's file."""
+    for number in ("S-1", "S-2", "S-3"):
+        finished(studio, number)
+    keeper = Housekeeper(studio, RETENTION)
+    keeper._age(NOW + 31 * DAY)
+    (month,) = studio.archive.months()
+    assert studio.archive.damage == []
+    return keeper, month, studio.folder.archive / f"{month}.prj"
+
+
+def looked_at_anew(studio: Store) -> list[str]:
+    Housekeeper(studio, RETENTION)._age(NOW + 31 * DAY)
+    return studio.archive.damage
+
+
+@pytest.mark.parametrize("how", ["cut", "cut in the last", "empty", "zeros", "missing", "both cut", "both missing"])
+def test_archived_tickets_that_are_gone_are_told_and_never_mixed_up(studio: Store, how: str) -> None:
+    _, month, path = archived(studio)
+    index, content = path.with_suffix(".index"), path.read_bytes()
+    ends = [frame.ends for frame in frames_in(content)]
+    left = {"cut": ends[0], "cut in the last": ends[1] + 50, "both cut": ends[1]}.get(how, 0)
+    path.write_bytes(bytes(len(content)) if how == "zeros" else content[:left])
+    if "missing" in how:
+        path.unlink()
+    if how == "both cut":
+        lines = index.read_bytes()
+        index.write_bytes(lines[: [frame.ends for frame in frames_in(lines)][1]])
+    if how == "both missing":
+        index.unlink()
+    damage = looked_at_anew(studio)
+    assert damage and str(path) in damage[0] and any(damage[0] in told for told in studio.troubles(0))
+    finished(studio, "S-4")
+    finished(studio, "S-5")
+    keeper = Housekeeper(studio, RETENTION)
+    keeper._age(NOW + 31 * DAY)  # what comes behind must not be taken for what was there
+    for entry in studio.archive.search("", 10):
+        found = studio.archive.get(entry.month, entry.ticket_id)
+        assert found is None or found.ticket.number == entry.number
+    readable = {entry.number for entry in studio.archive.search("", 10) if studio.archive.get(month, entry.ticket_id)}
+    assert {"S-4", "S-5"} <= readable and len(studio.tickets) == 0
+    assert looked_at_anew(studio)  # it is not forgotten by the next ones
+    if "both" not in how:
+        assert {entry.number for entry in studio.archive.search("", 10)} == {"S-1", "S-2", "S-3", "S-4", "S-5"}
+
+
+def test_a_turned_bit_in_the_archive_is_found_by_a_check_that_changes_nothing(tmp_path: Path) -> None:
+    studio = Store(tmp_path / "studio")
+    add_render_job(studio)
+    _, _, path = archived(studio)
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    path.with_suffix(".index").unlink()
+    assert len(studio.archive.search("", 10)) == 2  # made anew of what can be read
+    root = studio.folder.root
+    studio.close()
+    before = {one: one.read_bytes() for one in root.rglob("*") if one.is_file() and one.name != "lock"}
+    findings = doctor.check(root)
+    assert not findings.is_sound and "1 of 3 archived tickets are missing" in findings.lost[0]
+    assert {one: one.read_bytes() for one in root.rglob("*") if one.is_file() and one.name != "lock"} == before
+
+
+def test_a_ticket_that_the_index_has_and_the_file_has_not_is_archived_again(studio: Store) -> None:
+    """The power went between archiving and removing, and the file lost it: the store's is the last one there is."""
+    ticket_id = finished(studio, "S-1")
+    whole = ArchivedTicket(ticket=studio.tickets.get(ticket_id), instructions=studio.instructions.get(ticket_id))
+    studio.archive.add([whole])
+    (month,) = studio.archive.months()
+    path = studio.folder.archive / f"{month}.prj"
+    path.write_bytes(path.read_bytes()[:-1])
+    Housekeeper(studio, RETENTION)._age(NOW + 31 * DAY)
+    assert len(studio.tickets) == 0 and studio.archive.get(month, ticket_id) is not None
+    assert looked_at_anew(studio) == [] and len(studio.archive.search("", 10)) == 1
+
+
+def test_what_cannot_be_read_is_not_written_over(studio: Store) -> None:
+    _, _, path = archived(studio)
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    finished(studio, "S-4")
+    Housekeeper(studio, RETENTION)._age(NOW + 31 * DAY)
+    assert path.read_bytes().startswith(bytes(content))
+
+
+def test_a_month_that_expired_is_not_missed(studio: Store) -> None:
+    archived(studio)
+    keeper = Housekeeper(studio, RETENTION)
+    keeper._age(NOW + 420 * DAY)
+    assert not studio.archive.months() and studio.archive.damage == [] and not len(studio.archived_months)

@@ -13,9 +13,19 @@ import pytest
 
 from store import journal
 from store.database import JournalStorage
+from store.disk import Disk
 from store.errors import StoreDamaged, StoreError, StoreTooNew, StoreUnavailable
-from store.journal import Disk
+from store.frames import SECTOR_BYTES, checksum_of
+from store.generations import encode_commit, generations
+from store.head import UNKNOWN, head_of
 from store.tinydb_tables import Database
+
+
+def copied(folder: Path, to: Path) -> Path:
+    """The store's files as they are on the disk now, with their head: as a killed process would leave them."""
+    shutil.copytree(folder, to)
+    shutil.copy(head_of(folder), head_of(to))
+    return to
 
 
 def newest_journal(folder: Path) -> Path:
@@ -51,33 +61,65 @@ def test_an_id_that_was_removed_is_not_given_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept_bytes", [1, 3, 7, 20, 28, 30])
 @pytest.mark.parametrize("behind", [b"", b"\0" * 5000, b"\xab" * 40])
-def test_a_torn_tail_is_cut_at_the_last_whole_commit_and_noted(tmp_path: Path, kept_bytes: int, behind: bytes) -> None:
-    database = Database(tmp_path)
+def test_a_tail_that_no_power_cut_leaves_is_cut_and_told(tmp_path: Path, kept_bytes: int, behind: bytes) -> None:
+    """It may have been acknowledged, when the head had not been brought to the disk yet."""
+    (tmp_path / "running").mkdir()
+    database = Database(tmp_path / "running")
     database.journal.put("things", 1, {"n": 1})
     length = database.journal.journal_bytes
+    folder = copied(tmp_path / "running", tmp_path / "after")
     database.journal.put("things", 2, {"n": 2})
+    content = newest_journal(tmp_path / "running").read_bytes()
     database.close()
-    journal_file = newest_journal(tmp_path)
-    journal_file.write_bytes(journal_file.read_bytes()[: length + kept_bytes] + behind)
-    state = journal.load(tmp_path)
-    assert "was cut short before it was acknowledged" in state.notes[0] and not state.damage
-    database = Database(tmp_path)
+    newest_journal(folder).write_bytes(content[: length + kept_bytes] + behind)
+    state = journal.load(folder)
+    assert "may be lost" in state.doubts[0] and not state.notes + state.damage
+    database = Database(folder)
     assert database.journal.table_now("things") == {1: {"n": 1}}
     database.journal.put("things", 3, {"n": 3})
     database.close()
-    assert reopened(tmp_path) == {1: {"n": 1}, 3: {"n": 3}}
+    assert reopened(folder) == {1: {"n": 1}, 3: {"n": 3}}
+
+
+@pytest.mark.parametrize("length", [300, 1000, 3000])
+def test_sectors_that_were_not_written_are_cut_away_and_noted(tmp_path: Path, length: int) -> None:
+    """Each sector of a write in turn is missing, all from it on, or all up to it; that is what a power cut leaves."""
+    (tmp_path / "running").mkdir()
+    database = Database(tmp_path / "running")
+    database.journal.put("things", 1, {"n": 1, "text": "x" * length})
+    begins = database.journal.journal_bytes
+    folder = copied(tmp_path / "running", tmp_path / "after")
+    database.journal.put("things", 2, {"n": 2, "text": "x" * 2000})
+    ends = database.journal.journal_bytes
+    content = newest_journal(tmp_path / "running").read_bytes()
+    database.close()
+    for sector in range(begins // SECTOR_BYTES, ends // SECTOR_BYTES + 1):
+        first, behind = max(begins, sector * SECTOR_BYTES), min(ends, (sector + 1) * SECTOR_BYTES)
+        for lost in (range(first, behind), range(first, ends), range(begins, behind)):
+            torn = bytearray(content)
+            torn[lost.start : lost.stop] = bytes(len(lost))
+            newest_journal(folder).write_bytes(torn)
+            state = journal.load(folder)
+            assert not state.damage + state.doubts, (sector, lost)
+            assert state.number == 1 and bool(state.notes) == (len(lost) < ends - begins)
+    assert reopened(folder) == {1: {"n": 1, "text": "x" * length}}
 
 
 def test_later_pages_of_a_write_that_the_power_cut_are_not_taken_for_commits(tmp_path: Path) -> None:
     """Disks may keep the second half of a write and lose the first; none of it was acknowledged."""
-    database = Database(tmp_path)
+    (tmp_path / "running").mkdir()
+    database = Database(tmp_path / "running")
     database.journal.put("things", 1, {"n": 1})
     length = database.journal.journal_bytes
+    folder = copied(tmp_path / "running", tmp_path / "after")
     database.close()
-    first, second = (journal.encode_frame([("things", n, {"n": n})], n, 1) for n in (2, 3))
-    journal_file = newest_journal(tmp_path)
-    journal_file.write_bytes(journal_file.read_bytes()[:length] + bytes(len(first)) + second)
-    assert reopened(tmp_path) == {1: {"n": 1}}
+    first = encode_commit([("things", 2, {"n": 2, "text": "x" * 1000})], 2, 1, UNKNOWN)
+    second = encode_commit([("things", 3, {"n": 3})], 3, 1, checksum_of(first))
+    content = newest_journal(folder).read_bytes()
+    newest_journal(folder).write_bytes(content[:length] + (bytes(len(first)) + second).ljust(8192, b"\0"))
+    state = journal.load(folder)
+    assert "was cut short before it was acknowledged" in state.notes[0] and not state.damage + state.doubts
+    assert reopened(folder) == {1: {"n": 1}}
 
 
 @pytest.mark.parametrize("victim", [1, 2, 3])
@@ -165,7 +207,7 @@ def test_folding_keeps_everything_and_the_last_good_generation(tmp_path: Path) -
         database.journal.put("things", number, {"n": number})
         database.journal.fold()
     database.close()
-    assert sorted(journal.generations(tmp_path, "snapshot")) == [5, 6]
+    assert sorted(generations(tmp_path, "snapshot")) == [5, 6]
     assert reopened(tmp_path) == {n: {"n": n} for n in range(1, 6)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,6 +110,31 @@ def test_a_repair_keeps_what_can_be_read_and_the_files_before(owner: FlaskClient
     owner.post("/repair")
     assert "The files as they were lie in" in owner.get("/").data.decode()
     assert "S-2" in numbers(parts.root) and list(parts.root.glob("store-before-repair-*"))
+
+
+def test_a_store_without_its_journal_is_got_going_and_prints_nothing_by_itself(tmp_path: Path) -> None:
+    """What was in it may have been printed: nobody but a person knows."""
+    auth._wrong_tries.clear()
+    store = Store(tmp_path)
+    intake.accept(store, push([], [], number="S-1"), NOW)
+    store.close()
+    max((tmp_path / "store").glob("journal-*")).unlink()
+    with pytest.raises(StoreDamaged, match="is missing") as error:
+        Store(tmp_path)
+    parts = Recovery(str(error.value), tmp_path, is_disk=False, box=None, restart=lambda: None, code="12345678")
+    client = create_recovery_app(parts).test_client()
+    assert "is missing" in client.get("/").data.decode()
+    client.post("/enter", data={"code": "12345678"})
+    client.post("/check")
+    assert "damage:" in client.get("/").data.decode()
+    names = zipfile.ZipFile(io.BytesIO(client.get("/data.zip").data)).namelist()
+    assert any(name.endswith("store.head") for name in names)
+    client.post("/repair")
+    page = client.get("/").data.decode()
+    assert "Processing is paused and open tickets are on hold" in page
+    store = Store(tmp_path)
+    assert store.settings.is_paused
+    store.close()
 
 
 def test_the_copy_from_before_the_update_comes_back_on_hold(owner: FlaskClient, parts: Recovery) -> None:

@@ -365,7 +365,7 @@ def test_a_disk_that_refuses_a_commit_answers_try_later_and_loses_nothing(
 ) -> None:
     import errno
 
-    from store.journal import Disk
+    from store.disk import Disk
 
     add_render_job(store)
     body = {"records": [record(store)]}
