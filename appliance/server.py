@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import structlog
 from gunicorn import http
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -190,9 +191,12 @@ def _keep_for_the_console(path: Path, lines: list[str], fingerprint: str) -> Non
     """What somebody who stands before the box may see: in the box image it is shown on the screen."""
     shown = " ".join(fingerprint[at : at + 4] for at in range(0, 16, 4))
     partial = path.with_suffix(".part")
-    partial.write_text("\n".join(["", *lines, f"Its certificate's fingerprint begins with {shown}", "", ""]))
-    partial.chmod(0o600)
-    partial.rename(path)
+    try:
+        partial.write_text("\n".join(["", *lines, f"Its certificate's fingerprint begins with {shown}", "", ""]))
+        partial.chmod(0o600)
+        partial.rename(path)
+    except OSError as error:  # a full disk: people are let in all the same, to make room
+        structlog.get_logger("process").warning("process.console_not_written", error=str(error))
 
 
 def keep_to_one_core() -> None:

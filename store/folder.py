@@ -122,12 +122,12 @@ class FolderLock:
             StoreLocked: another process has it; the message names its process id.
         """
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = (root / "lock").open("a+")
+        self._file = (root / "lock").open("a+b", buffering=0)  # what a full disk refused is not tried again at close()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.seek(0)
-            owner = self._file.read().strip() or "unknown"
+            owner = self._file.read().decode().strip() or "unknown"
             self._file.close()
             raise StoreLocked(
                 f"{root} is already in use by process {owner}: stop that Printroom first, "
@@ -136,8 +136,7 @@ class FolderLock:
         with suppress(OSError):  # a full disk: the lock holds all the same, only its owner is not named
             self._file.seek(0)
             self._file.truncate()
-            self._file.write(str(os.getpid()))
-            self._file.flush()
+            self._file.write(str(os.getpid()).encode())
 
     def release(self) -> None:
         """Give the folder up."""
