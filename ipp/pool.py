@@ -243,6 +243,12 @@ def why_not_ready(printer: Printer, status: PrinterStatus) -> str:
     return ""
 
 
+def what_it_wants(printer: Printer, status: PrinterStatus) -> str:
+    """What a printer that is not stopped asks of people, by its own word; '' when nothing."""
+    trouble = sorted(BLOCKING_REASONS & bare_reasons(status))
+    return f"{printer.name} says {', '.join(trouble)}: look at its display" if trouble else ""
+
+
 def bare_reasons(status: PrinterStatus) -> frozenset[str]:
     """printer-state-reasons without their severity (RFC 8011 §5.4.12); what is only a report does not count."""
     return frozenset(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ipp.pool import why_not_ready
+from ipp.pool import what_it_wants, why_not_ready
 from store.records import Printer, PrinterState, PrinterStatus, PrintJob, Stuck, StuckReason
 from store.states import PrintJobState
 
 # Seconds without movement, by why. A printer that says what it wants is believed at once; a slow one gets time.
 AFTER_S = {
     StuckReason.STOPPED: 15.0,
+    StuckReason.WISHES: 60.0,  # it may be about what comes next
     StuckReason.UNREACHABLE: 120.0,
     StuckReason.BUSY: 120.0,
     StuckReason.SILENT: 300.0,
@@ -43,12 +44,14 @@ def stuck(
         reason, told = StuckReason.UNREACHABLE, status.message if status else ""
     elif status is not None and (why := why_not_ready(printer, status)):
         reason, told = StuckReason.STOPPED, why
+    elif status is not None and (wish := what_it_wants(printer, status)):
+        reason, told = StuckReason.WISHES, wish
     elif words or print_job.state is not PrintJobState.SENT:
         reason, told = StuckReason.BUSY, words
     else:
         reason, told = StuckReason.SILENT, status.message if status else ""
     limit_s = AFTER_S[reason]
-    if reason is StuckReason.SILENT:
+    if reason in (StuckReason.SILENT, StuckReason.WISHES):
         limit_s = max(limit_s, PACES * seconds_per_copy)
     if quiet_s < limit_s:
         return None

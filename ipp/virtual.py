@@ -221,15 +221,15 @@ class VirtualPrinter(Queue):
         job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
         copies = self.levers.copies_made or (job.ticket.number("copies") or 1 if self.levers.max_copies else 1)
         size = size_of_media_col(job.ticket.first("media-col"))
-        slot = self._slot(size) if size else next(iter(self.levers.paper), "")
         while job.impressions_completed < copies:
-            while (is_down := self.levers.stopped or self.levers.jammed) or self.levers.paper.get(slot, 0) < 1:
+            while (is_down := self.levers.stopped or self.levers.jammed) or not self._has_paper(size):
                 job.state = JobState.PROCESSING_STOPPED
                 job.reasons = ("printer-stopped",) if is_down else ("media-needed",)
                 await asyncio.sleep(0.1)
                 if job.state == JobState.CANCELED:
                     return
             job.state, job.reasons = JobState.PROCESSING, ("job-printing",)
+            slot = self._slot(size)
             await asyncio.sleep(self.levers.seconds_per_sheet)
             if self.levers.aborts:
                 self.levers.aborts -= 1
@@ -255,8 +255,13 @@ class VirtualPrinter(Queue):
         with (self.tray / "printed.jsonl").open("a") as ledger:
             ledger.write(json.dumps({**line, "file": page.name}) + "\n")
 
-    def _slot(self, size: PrintSize) -> str:
-        return next((text for text in self.levers.paper if (s := _size(text)) and s.is_same_paper(size)), "")
+    def _slot(self, size: PrintSize | None) -> str:
+        """The paper that a size is printed on; '' when there is none. The first where nobody asked for one."""
+        fits = (text for text in self.levers.paper if size is None or ((s := _size(text)) and s.is_same_paper(size)))
+        return next(fits, "")
+
+    def _has_paper(self, size: PrintSize | None) -> bool:
+        return self.levers.paper.get(self._slot(size), 0) > 0
 
 
 _CHARSET = (attribute("attributes-charset", "utf-8"), attribute("attributes-natural-language", "en"))

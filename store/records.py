@@ -253,7 +253,8 @@ class StuckReason(StrEnum):
 
     UNREACHABLE = "unreachable"  # the printer does not answer
     BUSY = "busy"  # it takes nothing, or answers nonsense
-    STOPPED = "stopped"  # it says that it is stopped, or wants something
+    STOPPED = "stopped"  # it says that it is stopped
+    WISHES = "wishes"  # it says that it needs something, and nothing moves
     SILENT = "silent"  # it says that it is printing, and nothing moves
 
 

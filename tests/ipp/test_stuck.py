@@ -49,6 +49,7 @@ PRINTER = Printer(id=1, name="Lab One", uri="ipp://x")
 STATES: list[tuple[dict[str, Any], str, PrintJobState, StuckReason]] = [
     ({"state": PrinterState.UNREACHABLE}, "", PrintJobState.SENT, StuckReason.UNREACHABLE),
     ({"state": PrinterState.STOPPED, "state_reasons": ("media-jam",)}, "", PrintJobState.SENT, StuckReason.STOPPED),
+    ({"state": PrinterState.PROCESSING, "state_reasons": ("media-needed",)}, "", PrintJobState.SENT, StuckReason.WISHES),
     ({"state": PrinterState.IDLE}, "it is busy", PrintJobState.CREATED, StuckReason.BUSY),
     ({"state": PrinterState.PROCESSING}, "", PrintJobState.SENT, StuckReason.SILENT),
 ]
