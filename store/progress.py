@@ -359,7 +359,9 @@ def tell(
     )
 
 
-def park_ticket(store: Store, ticket_id: int, where: str, error: BaseException, now: datetime) -> None:
+def park_ticket(
+    store: Store, ticket_id: int, where: str, error: BaseException, now: datetime, reason: str = ""
+) -> None:
     """A fault of ours in one ticket: it is left alone, also after a restart, and touches no other.
 
     Args:
@@ -368,15 +370,17 @@ def park_ticket(store: Store, ticket_id: int, where: str, error: BaseException, 
         where: which part of the box stumbled: "drawing", "printing".
         error: as it was raised.
         now: the time.
+        reason: what a person reads; '' for the usual.
     """
     at = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in reversed(at))
-    fault = Fault(at=now, where=where, error=f"{error!r} at {places}"[:1000])
+    elsewhere = "; ".join(getattr(error, "__notes__", ()))  # what another process told of its own place
+    fault = Fault(at=now, where=where, error=f"{error!r} at {elsewhere or places}"[:1000])
     with store.transaction():
         ticket = store.tickets.find(ticket_id)
         if ticket is None or ticket.state in states.ENDED_TICKETS:
             return
-        parked = ticket.with_(fault=fault, reason=f"held: a fault in Printroom while {where}")
+        parked = ticket.with_(fault=fault, reason=reason or f"held: a fault in Printroom while {where}")
         store.tickets.put(parked)
         tell(store, parked, Outcome.HELD, now, parked.reason)
     log.error("ticket.parked", id=ticket_id, where=where, error=fault.error)

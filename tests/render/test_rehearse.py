@@ -24,9 +24,11 @@ from render.ready_made import READY_MADE, grid
 from render.rehearse import PREVIEW_PX, Rehearser, sample_record, shrunk
 from render.samples import sample_photo
 from render.sources import ImageFolders
+from store.clock import Clock
 from store.folder import DataFolder
 from store.profiles import RenderProfile
 from store.pushed import RecordPush
+from store.reach import Reach
 from tests import help_pictures
 from tests.render.test_compose import planned
 from tests.studio import NOW
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> DataFolder:
 
 @pytest.fixture
 def rehearser(folder: DataFolder, tmp_path: Path) -> Iterator[Rehearser]:
-    made = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000)
+    made = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, Reach(Clock()))
     yield made
     made.stop()
 
@@ -118,7 +120,7 @@ def test_a_sheet_that_cannot_be_drawn_is_told_by_name_beside_those_that_can(
     names = ("a.jpg", "kills.jpg", "b.jpg", "hangs.jpg", "large.jpg", "fault.jpg", "share.jpg", "c.jpg")
     record = order(tmp_path, *names)
     monkeypatch.setattr("render.rehearse.draw", draw_fussily)
-    rehearser = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, limit_s=5)
+    rehearser = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, Reach(Clock()), limit_s=5)
     profiles = [RenderProfile(name="p", printer_id=1), RenderProfile(name="q", printer_id=1)]
     rehearsal = rehearser.rehearse(record, profiles, NOW, previews=100)
     rehearser.stop()
@@ -241,7 +243,7 @@ def test_every_ready_made_layout_has_a_picture_in_the_help_as_it_is_drawn_today(
 ) -> None:
     """When this fails because a layout was changed on purpose: `make help-pictures`. The photos' grain is random."""
     root, record = session
-    rehearser = Rehearser(folder, ImageFolders((root,)), 50_000_000)
+    rehearser = Rehearser(folder, ImageFolders((root,)), 50_000_000, Reach(Clock()))
     now = help_pictures.drawn(rehearser, record, READY_MADE[name])
     rehearser.stop()
     with Image.open(help_pictures.file_of(name)) as kept, Image.open(io.BytesIO(now)) as drawn:
