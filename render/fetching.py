@@ -25,7 +25,7 @@ from render.looking import Look, Looked
 from render.sources import FoundFile, ImageFolders
 from store.folder import DataFolder
 from store.pushed import ImageRef
-from store.reach import LOOK_S, OutOfReach, Reach, Steps
+from store.reach import OutOfReach, Reach, Steps
 
 CHUNK_BYTES = 1 << 20
 
@@ -155,7 +155,7 @@ class Bringing:
         """The pictures, for somebody who waits as long as they get on; raises as poll() does."""
         try:
             while (fetched := self.poll()) is None:
-                wait(self.futures, LOOK_S / 5, FIRST_COMPLETED)
+                wait(self.futures, self._reach.limit_s / 5, FIRST_COMPLETED)
         except BaseException:
             self.drop()
             raise

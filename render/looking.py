@@ -9,12 +9,11 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from render.blame import why_it_waits
-from render.errors import PictureMissing, RenderError
+from render.errors import PictureMissing
 from render.sources import FoundFile, ImageFolders, find_below, has_something
 from store.folder import DataFolder
 from store.pushed import ImageRef
-from store.reach import LOOK_S, OutOfReach, Reach, Steps
+from store.reach import OutOfReach, Reach, Steps
 
 
 @dataclass
@@ -72,9 +71,9 @@ class Look:
             return None
         return self._result()
 
-    def wait(self, limit_s: float = LOOK_S) -> Looked:
-        """What was found within a time; what is not known then counts as out of reach."""
-        wait(self._answers.values(), limit_s)
+    def wait(self) -> Looked:
+        """What was found in the time that one look may take; what is not known then counts as out of reach."""
+        wait(self._answers.values(), self._reach.limit_s)
         return self._result()
 
     @property
@@ -128,21 +127,6 @@ class Look:
         else:
             why = f"{image.name}: no file '{image.path}' below the image folders ({self._folders})"
             self._known.missing[image.name] = PictureMissing(why)
-
-
-def locate(image: ImageRef, folder: DataFolder, folders: ImageFolders, reach: Reach) -> tuple[Path, FoundFile | None]:
-    """Where one picture lies, for somebody who waits: its path, and what is known of it below an image folder.
-
-    Raises:
-        RenderError: it is not there, or its folder does not answer.
-    """
-    looked = Look([image], folder, folders, reach).wait()
-    if looked.trouble is not None:
-        raise RenderError(f"{image.name}: {why_it_waits(looked.trouble)}") from looked.trouble
-    if image.name in looked.missing:
-        raise looked.missing[image.name]
-    found = looked.found.get(image.name)
-    return (found.path, found) if found else (looked.uploaded[image.name], None)
 
 
 def _find(root: Path, paths: Sequence[tuple[str, str]], were_there: bool) -> Steps[dict[str, FoundFile]]:

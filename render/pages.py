@@ -190,9 +190,12 @@ def keep_file(path: Path, images: Path) -> str:
     target = images / name[:2] / name
     if not target.exists():
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = target.with_name(f"{name}.{os.getpid()}.part")
-        os.link(path, partial)
-        partial.rename(target)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            pass  # somebody was quicker
+        except OSError:  # another file system, or one without links
+            save(path.read_bytes(), target)
     os.utime(target)  # it is needed from now on
     return name
 

@@ -165,7 +165,7 @@ class Reach:
             clock: the store's.
             limit_s: how long one call, or one step of longer work, may take.
         """
-        self._clock, self._limit_s = clock, limit_s
+        self._clock, self.limit_s = clock, limit_s
         self._roots: dict[Path, _Root] = {}
         self._lock = threading.Lock()
 
@@ -190,7 +190,7 @@ class Reach:
         place = self._answering(root)
         call = _Call(_once(function), undo)
         place.add(call, is_look=True)
-        wait([call.future], self._limit_s if limit_s is None else limit_s)
+        wait([call.future], self.limit_s if limit_s is None else limit_s)
         if call.give_up():
             place.wait_in_vain()
             raise OutOfReach(root)
@@ -219,7 +219,7 @@ class Reach:
         place, call = self._answering(root), _Call(steps)
         place.add(call, is_look=False)
         seen = -1
-        while not wait([call.future], self._limit_s).done:
+        while not wait([call.future], self.limit_s).done:
             if place.steps == seen and call.give_up():
                 place.wait_in_vain()
                 raise OutOfReach(root)
@@ -256,7 +256,7 @@ class Reach:
 
     def _root(self, path: Path) -> _Root:
         with self._lock:
-            return self._roots.setdefault(path, _Root(path, self._clock.monotonic, self._limit_s))
+            return self._roots.setdefault(path, _Root(path, self._clock.monotonic, self.limit_s))
 
     def _answering(self, path: Path) -> _Root:
         root = self._root(path)
