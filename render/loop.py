@@ -229,9 +229,12 @@ class RenderLoop:
         drawn = [sheet for sheet in left if sheet.file and self._store.folder.sheet(sheet.id).is_file()]
         if drawn:  # before a crash: what is missing is its place
             self._publishing.begin(ticket.id, [(sheet, (sheet.width_px, sheet.height_px)) for sheet in drawn])
+            under_way.update(sheet.id for sheet in drawn)
         record = self._store.instructions.get(ticket.id).record
         did_something = bool(drawn)
-        for some, plans in self._alike([sheet for sheet in left if sheet not in drawn]):
+        for some, plans in self._alike([sheet for sheet in left if sheet.id not in under_way]):
+            if self._orders.has_enough():
+                break
             images = [record.image(name) for name in plans[0].images]
             if self._orders.may_add(images):
                 did_something = True
