@@ -60,13 +60,17 @@ def why_it_waits(error: OSError) -> str:
     'waits: no space left on device (/data/sheets/.7.jpg.part): delete old files from the output folder, or make the \
 disk larger. It goes on by itself'
     """
+    return f"waits: {what_fails(error)}. It goes on by itself"
+
+
+def what_fails(error: OSError) -> str:
+    """A disk or a folder that fails, and what to do."""
     if isinstance(error, OutOfReach):
-        return f"waits: {error}. It goes on by itself"
+        return str(error)
     what = error.strerror or str(error)
-    what = what[:1].lower() + what[1:]
     where = f" ({error.filename})" if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "look whether the folder is there and may be used")
-    return f"waits: {what}{where}: {remedy}. It goes on by itself"
+    return f"{what[:1].lower()}{what[1:]}{where}: {remedy}"
 
 
 def why_it_is_tried_again(images: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from render.blame import named, why_it_waits
+from render.blame import named, what_fails
 from render.errors import PictureMissing, PictureUnreadable, PictureUnsettled, RenderError
 from render.looking import Look, Looked
 from render.sources import FoundFile, ImageFolders
@@ -94,7 +94,7 @@ class Fetcher:
         try:
             fetched = self.bring(images, looked, head_bytes).wait()
         except OSError as error:
-            raise RenderError(f"{named(tuple(image.name for image in images))}: {why_it_waits(error)}") from error
+            raise RenderError(f"{named(tuple(image.name for image in images))}: {what_fails(error)}") from error
         try:
             yield fetched.files
         finally:
