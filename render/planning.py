@@ -42,7 +42,7 @@ def plan_ticket(store: Store, ticket_id: int, pictures: Mapping[str, Picture | R
         if plans:
             store.tickets.put(ticket)
         else:
-            progress.end_ticket(store, ticket, ticket.results, now)
+            progress.end_ticket(store, ticket, ticket.results, now, is_idle=not failures)
     log.info("ticket.planned", id=ticket_id, sheets=len(plans), failures=len(failures))
 
 

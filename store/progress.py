@@ -283,11 +283,19 @@ _OUTCOMES = {
 }
 
 
-def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], now: datetime) -> Ticket:
+def end_ticket(
+    store: Store, ticket: Ticket, results: tuple[ItemResult, ...], now: datetime, is_idle: bool = False
+) -> Ticket:
     """Finish or fail a ticket: its last move, the record's status and the change for the desktops, in one commit.
 
-    What a person canceled does not make it fail: somebody decided that it is not needed. A ticket that had nothing to
-    do, because others that opened with it do it all, leaves the record's status to them.
+    What a person canceled does not make it fail: somebody decided that it is not needed.
+
+    Args:
+        store: the open store.
+        ticket: as it is now.
+        results: what became of each item.
+        now: the time.
+        is_idle: it had nothing to do, because others that opened with it do it all: they give the record its status.
     """
     counts = Counter(result.outcome for result in results)
     event = "fail" if counts[Outcome.FAILED] else "finish"
@@ -298,12 +306,12 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
     with store.transaction():
         render_job = store.instructions.get(ticket.id).render_job
         status = render_job.finish_status if event == "finish" else render_job.error_status
-        reason = "; ".join(reasons[:3]) if results else "nothing to do: other render jobs of this status do it all"
+        reason = "; ".join(reasons[:3]) if not is_idle else "nothing to do: other render jobs of this status do it all"
         ended = move_ticket(store, ticket.with_(results=results), event, now, reason)
         if ended.reprint_of is not None:
             return ended
         record = store.records.get(ticket.record_id)
-        if not results:
+        if is_idle:
             status = record.status
         store.records.put(record.with_(status=status, changed_at=now))
         queue_jobs.follow(store, ended, now)
