@@ -105,7 +105,8 @@ class Process:
             convert=lambda task: self._converters.submit(convert, task),
             local_printers=box / "printers.json" if box else None,
         )
-        self._rehearser = Rehearser(self.store.folder, settings.image_folders, settings.max_megapixels * 1_000_000)
+        max_pixels = settings.max_megapixels * 1_000_000
+        self._rehearser = Rehearser(self.store.folder, settings.image_folders, max_pixels, self.store.reach)
         store = self.store
         working = (
             Loop("Drawing", store, render_loop.step, rest=render_loop.rest, end=render_loop.stop),

@@ -14,6 +14,7 @@ from ipp.job_ticket import JobTicket
 from render import pages
 from render.errors import PictureUnreadable
 from render.pages import Arrangement
+from render.pictures import reading
 from store.queues import Page
 from store.sizes import PrintSize
 
@@ -90,7 +91,7 @@ def _pages(task: TakeApart, document: int, path: Path, document_format: str) -> 
         for page, image in pages.pdf_pages(path, wanted, paper_px, task.dpi):
             yield page, image, task.dpi
     else:
-        with path.open("rb") as file:
+        with path.open("rb") as file, reading("the raster document"):
             try:
                 for page, one in enumerate(raster_reader.pages(file), 1):
                     if task.ticket.wants(page):

@@ -7,6 +7,7 @@ resizing, at the sheet's size.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from dataclasses import dataclass, replace
@@ -270,10 +271,24 @@ def _file(image: Image.Image, output_format: OutputFormat, **how: Any) -> bytes:
 
 
 def save(data: bytes, target: Path) -> None:
-    """Write a file that appears whole or not at all."""
-    temporary = target.with_name(f".{target.name}.part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(target)
+    """Write a file that appears whole or not at all. Its folder is made where somebody removed it.
+
+    Raises:
+        OSError: the disk does not take it; nothing of it is left.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            file = temporary.open("wb")
+        except FileNotFoundError:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = temporary.open("wb")
+        with file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,60 +1,50 @@
 """The render loop: tickets in the store, drawn sheets in the store. It never talks to the sender.
 
-A crash costs nothing but time: what is true is in the store, and a sheet that was drawn but not yet recorded is
-drawn again, over the same file.
+A crash costs nothing but time: what is true is in the store. A sheet that was not drawn yet is drawn again; one whose
+file has its name goes to that place and no other.
+
+What goes wrong with one ticket stays with it (render/blame): it waits and is tried again, or it is parked.
 """
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import structlog
-
-from render import memory, output
-from render.draw import Drawn, DrawTask, Source, draw, save
+from render import memory
+from render.blame import Blame, blame, why_it_crashed, why_it_is_held, why_it_is_tried_again
+from render.care import Care
+from render.draw import Drawn, DrawTask, Source, save
 from render.errors import PictureMissing, PictureUnreadable, PictureUnsettled, RenderError, SheetImpossible
-from render.frames import Picture
-from render.pictures import MeasureTask, measure
-from render.plan import images_used, plan
+from render.fetching import Fetched, Fetcher
+from render.measuring import Measuring
+from render.orders import Order, Orders
+from render.pictures import MeasureTask
+from render.plan import images_used
+from render.planning import plan_ticket
+from render.processes import MOST_KILLS, Processes, Work
+from render.publishing import Publishing, move_on, record_failure
 from render.sheets import SheetPlan
-from render.sources import ImageFolders, check_settled, locate
+from render.sources import ImageFolders
+from render.starting import may_start, why_waiting
 from render.workers import Cluster, Workers
 from store import progress
-from store.clock import first_at
-from store.profiles import IfExists
-from store.records import Instructions, ItemResult, Outcome, RenderJob, Sheet, Ticket, Timing
-from store.settings import is_between
+from store.pushed import ImageRef
+from store.reach import OutOfReach
+from store.records import Sheet, Ticket
 from store.states import SheetState, TicketState
 from store.tables import Store
-
-log = structlog.get_logger("render")
 
 LOOK_EVERY_S = 0.5
 BUSY_S = 0.2  # while something is drawn: new tickets come too
 GATHER_S = 0.01  # one look at the store is enough for several commits
-CRASHED = (
-    "the program that reads pictures was ended while it worked on this one: "
-    "the file is damaged, takes too long or needs too much memory; save it again from the original"
-)
-
-
-@dataclass
-class Work:
-    """One task in the workers."""
-
-    ticket_id: int
-    image: str
-    task: MeasureTask | DrawTask
-    sheets: tuple[Sheet, ...] = ()
-    needs_bytes: int = 0
-    is_remote: bool = False  # in the cluster
-    was_suspected: bool = False  # it was running when a worker died
 
 
 class RenderLoop:
@@ -80,385 +70,334 @@ class RenderLoop:
             cluster: draws instead of the workers, while it is there.
             image_wait: how long a ticket waits for pictures that are not there yet, from its opening.
         """
-        self._image_wait = image_wait
-        self._max_bytes, self._cluster = max_bytes, cluster or Cluster("")
-        self._store, self._workers, self._image_folders, self._max_pixels = store, workers, image_folders, max_pixels
-        self._running: dict[Future[Any], Work] = {}
-        self._suspects: list[Work] = []
-        self._looked_since: dict[int, float] = {}  # by ticket: since when its pictures are waited for
-        self._measured: dict[int, dict[str, Picture | RenderError]] = {}  # by ticket, until it is planned
+        monotonic, folder = store.clock.monotonic, store.folder
+        self._store, self._max_pixels, self._image_wait = store, max_pixels, image_wait
+        self._processes = Processes(workers, cluster or Cluster(""), max_bytes, monotonic)
+        self._fetcher = Fetcher(folder, image_folders, store.reach, "drawing")
+        self._care = Care(store, self._let_go)
+        self._publishing = Publishing(store, self._care)
+        self._measuring: dict[int, Measuring] = {}  # by ticket, until it is planned
+        self._orders = Orders(self._fetcher, most_ready=workers.count)
         self._plans: dict[int, SheetPlan] = {}  # by sheet, while it waits to be drawn
+        with suppress(OSError):  # what was cut off in a process before
+            for partial in folder.sheets.glob(".*.part"):
+                partial.unlink()
 
     def step(self, now: datetime) -> float:
         """Do what can be done without waiting; returns the seconds until there may be more."""
         try:
             did_something = self._step(now)
-        except Exception:
-            self._measured.clear()  # measured again where it was under way
+        except BaseException:
+            self._forget_what_is_under_way()
             raise
-        return LOOK_EVERY_S if self._running or not did_something else 0.0
+        return LOOK_EVERY_S if self._futures or not did_something else 0.0
 
     def rest(self, version: int, wait_s: float) -> None:
         """Wait for a task to end or, where none is under way, for the store to move on from a version."""
-        if self._running:
-            wait(self._running, timeout=min(wait_s, BUSY_S), return_when=FIRST_COMPLETED)
+        if futures := self._futures:
+            wait(futures, timeout=min(wait_s, BUSY_S), return_when=FIRST_COMPLETED)
         elif self._store.wait(version, wait_s) != version:
             time.sleep(GATHER_S)
 
     def stop(self) -> None:
         """End the drawing processes."""
-        self._workers.stop()
-        self._cluster.stop()
+        self._processes.stop()
+
+    @property
+    def _futures(self) -> list[Future[Any]]:
+        looks = (one.look for one in self._measuring.values() if one.look is not None)
+        return [
+            *self._processes.futures,
+            *self._orders.futures,
+            *(future for look in looks for future in look.futures if not future.done()),
+            *self._publishing.futures,
+        ]
 
     def _step(self, now: datetime) -> bool:
-        collected = self._collect(now)
+        ended = self._collect(now)
+        published = self._publishing.step(now)
         if self._store.is_resting(now):
-            return collected
+            return ended or published
         started = self._start(now)
-        dispatched = self._dispatch(now)
-        return collected or started or dispatched
+        given = self._give(now)
+        ordered = self._order(now)
+        return any((ended, published, started, given, ordered))
+
+    def _forget_what_is_under_way(self) -> None:
+        """It is begun again from what the store says."""
+        self._orders.drop()
+        self._measuring.clear()
+        self._publishing.forget()
+
+    def _let_go(self, ticket_id: int) -> None:
+        """What is under way of a ticket, and was not given to a process, begins anew."""
+        self._measuring.pop(ticket_id, None)
+        self._orders.drop(ticket_id)
 
     # -- starting -------------------------------------------------------------------------------------------------
 
     def _start(self, now: datetime) -> bool:
         did_something = False
         for ticket in self._store.tickets.by("state", TicketState.WAITING.value):
-            render_job = self._store.instructions.get(ticket.id).render_job
-            if may_start(render_job, ticket.opened_at, now, self._store.settings.zone):
-                with self._store.transaction():
-                    progress.move_ticket(self._store, ticket, "start", now)
-                did_something = True
-            else:
-                with self._store.transaction():
-                    progress.explain_ticket(self._store, ticket, why_waiting(render_job))
+            if ticket.is_stopped:
+                continue
+            with self._care.of(ticket.id, now):
+                did_something |= self._start_one(ticket.id, now)
         return did_something
 
-    # -- giving work to the workers -------------------------------------------------------------------------------
+    def _start_one(self, ticket_id: int, now: datetime) -> bool:
+        render_job = self._store.instructions.get(ticket_id).render_job
+        with self._store.transaction():
+            ticket = self._store.tickets.get(ticket_id)
+            if ticket.state is not TicketState.WAITING or ticket.is_stopped:
+                return False  # somebody was quicker
+            if may_start(render_job, ticket.opened_at, now, self._store.settings.zone):
+                progress.move_ticket(self._store, ticket, "start", now)
+                return True
+            progress.explain_ticket(self._store, ticket, why_waiting(render_job))
+            return False
 
-    def _dispatch(self, now: datetime) -> bool:
-        if self._suspects:
-            if self._running:
-                return False  # a suspect works alone, so that a second crash is its own
-            self._submit(self._suspects.pop(0), in_cluster=False)
-            return True
-        did_something = False
+    # -- ordering pictures ----------------------------------------------------------------------------------------
+
+    def _order(self, now: datetime) -> bool:
+        """Let pictures be brought for what is to be measured and drawn next."""
         rendering = sorted(
             self._store.tickets.by("state", TicketState.RENDERING.value), key=lambda one: (-one.priority, one.id)
         )
-        if not rendering:
-            self._plans.clear()  # of canceled tickets
-        for ticket in rendering:
-            if ticket.is_stopped:
-                continue
-            if not self._has_room(self._cluster.count):
-                break
-            did_something |= self._dispatch_ticket(ticket, now)
-        return did_something
-
-    @property
-    def _drawing(self) -> set[int]:
-        """The sheets that were given away, or wait to be tried alone."""
-        return {sheet.id for work in (*self._running.values(), *self._suspects) for sheet in work.sheets}
-
-    def _has_room(self, in_cluster: int) -> bool:
-        """Whether another task may be given away: the next one waits ready, so that no worker is idle."""
-        return len(self._running) < 2 * (in_cluster or self._workers.count)
-
-    def _has_memory(self, needs_bytes: int) -> bool:
-        """Whether a task fits beside those that run here. One alone always does: it was checked against the limit."""
-        running = [work.needs_bytes for work in self._running.values() if not work.is_remote]
-        # Of those that were given away, only as many as there are workers are under way at the same time.
-        busiest = sorted([*running, needs_bytes], reverse=True)[: self._workers.count]
-        return not running or sum(busiest) <= self._budget
-
-    @property
-    def _budget(self) -> int:
-        """For pictures and sheets, beside what the processes take when they do nothing."""
-        return max(100_000_000, self._max_bytes - self._workers.count * memory.WORKER_BYTES)
-
-    def _dispatch_ticket(self, ticket: Ticket, now: datetime) -> bool:
-        sheets = self._store.sheets.by("ticket_state", (ticket.id, SheetState.PLANNED.value))
-        if not sheets:
-            return not self._store.sheets.by("ticket", ticket.id) and self._measure(ticket, now)
-        # Sheets of the same pictures are one task, so that each is decoded once.
-        alike: dict[tuple[str, ...], list[tuple[Sheet, SheetPlan]]] = {}
-        drawing = self._drawing
-        for sheet in sheets:
-            if sheet.id not in drawing:
-                sheet_plan = self._plans.get(sheet.id) or SheetPlan.model_validate(sheet.plan)
-                self._plans[sheet.id] = sheet_plan
-                # What an untagged picture is taken for belongs to the decoded picture.
-                key = (*sheet_plan.images, sheet_plan.colour.untagged)
-                alike.setdefault(key, []).append((sheet, sheet_plan))
-        record = self._store.instructions.get(ticket.id).record
-        folder = self._store.folder
+        going_on = {ticket.id for ticket in rendering if not ticket.is_stopped}
+        self._forget_others(going_on, {ticket.id for ticket in rendering})
         did_something = False
-        for wanted in alike.values():
-            some, plans = tuple(sheet for sheet, _ in wanted), [one for _, one in wanted]
-            in_cluster = self._cluster.count
-            needs_bytes = memory.needed_bytes(plans)
-            if not self._has_room(in_cluster) or not (in_cluster or self._has_memory(needs_bytes)):
-                break
-            did_something = True
-            try:
-                if not in_cluster and needs_bytes > self._budget:
-                    raise SheetImpossible(
-                        f"{plans[0].image}: drawing it takes about {needs_bytes / 1e9:.1f} GB of memory, and the "
-                        f"settings leave {self._budget / 1e9:.1f} GB: raise max_memory_mb, or lower dpi or size"
-                    )
-                digests = dict(plans[0].digests)
-                sources = tuple(
-                    Source(name, locate(record.image(name), folder, self._image_folders), digests.get(name, ""))
-                    for name in plans[0].images
-                )
-                assets = {asset.sha256: folder.asset(asset.sha256) for one in plans for asset in one.assets}
-                gone = next((a for one in plans for a in one.assets if not assets[a.sha256].is_file()), None)
-                if gone:
-                    raise PictureMissing(f"the file '{gone.name}' of the render profile was removed: upload it again")
-            except RenderError as error:
-                self._record_failure(ticket.id, some, str(error), now)
+        for ticket in rendering:
+            if ticket.id not in going_on or not self._care.patience.may(ticket.id):
                 continue
-            places = tuple((one, folder.sheet(sheet.id), folder.thumbnail(sheet.id)) for sheet, one in wanted)
-            task = DrawTask(sources, self._max_pixels, places, tuple(assets.items()))
-            self._submit(Work(ticket.id, plans[0].image, task, some, needs_bytes), bool(in_cluster))
+            if self._orders.has_enough():
+                break
+            with self._care.of(ticket.id, now):
+                did_something |= self._order_for(ticket, now)
         return did_something
+
+    def _forget_others(self, going_on: set[int], rendering: set[int]) -> None:
+        """What was under way of tickets that were canceled, held or parked."""
+        for ticket_id in {*self._measuring, *self._orders.ticket_ids} - going_on:
+            self._let_go(ticket_id)
+        self._processes.drop(lambda work: work.ticket_id in going_on)
+        self._care.patience.keep(going_on)
+        if not rendering:
+            self._plans.clear()
+
+    def _order_for(self, ticket: Ticket, now: datetime) -> bool:
+        sheets = self._store.sheets.by("ticket_state", (ticket.id, SheetState.PLANNED.value))
+        if sheets:
+            return self._order_sheets(ticket, sheets, now)
+        if self._store.sheets.by("ticket", ticket.id):
+            return move_on(self._store, ticket.id, now)  # all of them were canceled, say
+        return self._measure(ticket, now)
 
     def _measure(self, ticket: Ticket, now: datetime) -> bool:
-        if ticket.id in self._measured:
-            return False
-        instructions = self._store.instructions.get(ticket.id)
-        known: dict[str, Picture | RenderError] = {}
-        tasks: list[MeasureTask] = []
-        missing: list[str] = []
-        for image in images_used(instructions):
-            try:
-                source = locate(image, self._store.folder, self._image_folders)
-                if image.path is not None:
-                    check_settled(source, image.name, self._store.clock.machine_time().timestamp())
-            except PictureUnsettled as error:
-                with self._store.transaction():
-                    progress.explain_ticket(self._store, ticket, str(error))
+        measuring = self._measuring.get(ticket.id)
+        if measuring is None:
+            used = images_used(self._store.instructions.get(ticket.id))
+            measuring = Measuring(used, self._fetcher, self._store.clock, self._image_wait)
+            self._measuring[ticket.id] = measuring
+        if measuring.looked is None:
+            reason = measuring.why_it_waits(self._store.local(now))
+            if reason is not None:
+                if reason:
+                    self._care.explain(ticket.id, reason)
                 return False
-            except RenderError as error:
-                known[image.name] = error
-                missing.append(image.name)
-            else:
-                tasks.append(MeasureTask(source, image.name, self._max_pixels, image.sha256 or ""))
-        waited_s = self._store.clock.monotonic() - self._looked_since.setdefault(
-            ticket.id, self._store.clock.monotonic()
-        )
-        if missing and waited_s < self._image_wait.total_seconds():
-            until = now + self._image_wait - timedelta(seconds=waited_s)
-            with self._store.transaction():
-                progress.explain_ticket(self._store, ticket, _why_without(missing, self._store.local(until)))
-            return False
-        self._looked_since.pop(ticket.id, None)
-        self._measured[ticket.id] = known
-        for task in tasks:
-            self._submit(Work(ticket.id, task.name, task))
-        self._plan_when_measured(ticket.id, now)
-        return True
+        did_something = False
+        while measuring.left and self._orders.may_add([measuring.left[0]]):
+            image = measuring.left.popleft()
+            self._orders.add(ticket.id, [image], partial(_to_measure, image, self._max_pixels), measuring.looked)
+            did_something = True
+        if measuring.is_done:
+            plan_ticket(self._store, ticket.id, measuring.known, now)
+            del self._measuring[ticket.id]
+            self._care.patience.forget(ticket.id)
+            did_something = True
+        return did_something
 
-    def _submit(self, work: Work, in_cluster: bool = False) -> None:
-        work.is_remote = in_cluster
-        if not isinstance(work.task, DrawTask):
-            future: Future[Any] = self._workers.submit(measure, work.task)
-        elif in_cluster:
-            try:
-                future = self._cluster.submit(draw, work.task.portable())
-            except OSError as error:  # a picture that went away just now
-                self._finish(
-                    work, PictureMissing(f"{work.image}: {error.strerror}: put it back"), self._store.clock.now()
-                )
-                return
-        else:
-            future = self._workers.submit(draw, work.task)
-        self._running[future] = work
+    def _order_sheets(self, ticket: Ticket, sheets: Sequence[Sheet], now: datetime) -> bool:
+        if self._store.reach.is_silent(self._store.folder.output):
+            raise OutOfReach(self._store.folder.output)  # what is drawn could not be put there
+        under_way = {
+            *(sheet.id for work in self._processes.works for sheet in work.sheets),
+            *self._orders.sheet_ids,
+            *self._publishing.sheet_ids,
+        }
+        left = [sheet for sheet in sheets if sheet.id not in under_way]
+        drawn = [sheet for sheet in left if sheet.file and self._store.folder.sheet(sheet.id).is_file()]
+        if drawn:  # before a crash: what is missing is its place
+            self._publishing.begin(ticket.id, [(sheet, (sheet.width_px, sheet.height_px)) for sheet in drawn])
+            under_way.update(sheet.id for sheet in drawn)
+        record = self._store.instructions.get(ticket.id).record
+        did_something = bool(drawn)
+        for some, plans in self._alike([sheet for sheet in left if sheet.id not in under_way]):
+            if self._orders.has_enough():
+                break
+            images = [record.image(name) for name in plans[0].images]
+            if self._orders.may_add(images):
+                did_something = True
+                self._order_drawing(ticket.id, some, plans, images, now)
+        return did_something
+
+    def _alike(self, sheets: Sequence[Sheet]) -> Iterator[tuple[tuple[Sheet, ...], tuple[SheetPlan, ...]]]:
+        """Sheets of the same pictures are one task, so that each is decoded once."""
+        alike: dict[tuple[str, ...], list[tuple[Sheet, SheetPlan]]] = {}
+        for sheet in sheets:
+            sheet_plan = self._plans.get(sheet.id) or SheetPlan.model_validate(sheet.plan)
+            self._plans[sheet.id] = sheet_plan
+            # What an untagged picture is taken for belongs to the decoded picture.
+            alike.setdefault((*sheet_plan.images, sheet_plan.colour.untagged), []).append((sheet, sheet_plan))
+        for some in alike.values():
+            yield tuple(sheet for sheet, _ in some), tuple(one for _, one in some)
+
+    def _order_drawing(
+        self,
+        ticket_id: int,
+        sheets: tuple[Sheet, ...],
+        plans: tuple[SheetPlan, ...],
+        images: Sequence[ImageRef],
+        now: datetime,
+    ) -> None:
+        needs_bytes, folder = memory.needed_bytes(plans), self._store.folder
+        assets = {asset.sha256: folder.asset(asset.sha256) for one in plans for asset in one.assets}
+        gone = next((a for one in plans for a in one.assets if not assets[a.sha256].is_file()), None)
+        budget_bytes = self._processes.budget_bytes
+        impossible: RenderError | None = None
+        if not self._processes.is_remote and needs_bytes > budget_bytes:
+            impossible = SheetImpossible(
+                f"{plans[0].image}: drawing it takes about {needs_bytes / 1e9:.1f} GB of memory, and the settings "
+                f"leave {budget_bytes / 1e9:.1f} GB: raise max_memory_mb, or lower dpi or size"
+            )
+        elif gone:
+            impossible = PictureMissing(f"the file '{gone.name}' of the render profile was removed: upload it again")
+        if impossible is not None:
+            record_failure(self._store, ticket_id, sheets, str(impossible), now)
+            return
+        for sheet in sheets:
+            self._plans.pop(sheet.id, None)
+        places = tuple((one, folder.sheet(s.id), folder.thumbnail(s.id)) for s, one in zip(sheets, plans, strict=True))
+        task = partial(_to_draw, places, self._max_pixels, tuple(assets.items()))
+        self._orders.add(ticket_id, images, task, None, sheets, needs_bytes)
+
+    # -- giving work to the processes -----------------------------------------------------------------------------
+
+    def _give(self, now: datetime) -> bool:
+        """Give the processes what is ready, as far as there is room."""
+        did_something = self._processes.go_on()
+        for order in self._orders:
+            if not self._processes.has_room():
+                break
+            if order not in self._orders:
+                continue  # its ticket stumbled just now
+            fetched: Fetched | None = None
+            with self._care.of(order.ticket_id, now):
+                fetched = self._fetched(order, now)
+            if fetched is None:
+                continue
+            if not self._processes.has_memory(order.needs_bytes):
+                break
+            self._orders.remove(order)
+            did_something = True
+            with self._care.of(order.ticket_id, now):
+                self._give_one(order, fetched)
+        return did_something
+
+    def _give_one(self, order: Order, fetched: Fetched) -> None:
+        work = Work(order.ticket_id, order.images, order.task(fetched), order.sheets, order.needs_bytes, fetched)
+        try:
+            self._processes.give(work)
+        except BaseException:
+            fetched.remove()
+            raise
+
+    def _fetched(self, order: Order, now: datetime) -> Fetched | None:
+        """An order's pictures, when all are here."""
+        try:
+            return order.bringing.poll()
+        except PictureUnsettled:
+            raise
+        except RenderError as error:
+            self._orders.remove(order)
+            order.bringing.drop()
+            self._fail(order, error, now)
+            return None
 
     # -- taking results -------------------------------------------------------------------------------------------
 
     def _collect(self, now: datetime) -> bool:
-        if any(work.is_remote for work in self._running.values()) and not self._cluster.count:
-            # Nobody draws there any more, and nobody says so: what was given away is drawn here.
-            for future, work in [(future, work) for future, work in self._running.items() if work.is_remote]:
-                del self._running[future]
-                log.warning("cluster.task_lost", ticket=work.ticket_id, image=work.image)
-                self._submit(work)
-        done = [future for future in self._running if future.done()]
-        if any(not future.cancelled() and isinstance(future.exception(), BrokenProcessPool) for future in done):
-            self._isolate()
-            return True
-        for future in done:
-            work = self._running.pop(future)
-            error = CancelledError() if future.cancelled() else future.exception()
-            if work.is_remote and error is not None and not isinstance(error, RenderError):
-                # The cluster went away, or gave the task up after it had killed several workers: it is tried here,
-                # alone, where its end hurts nobody else.
-                log.warning("cluster.task_lost", ticket=work.ticket_id, image=work.image, error=repr(error))
-                work.was_suspected = True
-                self._suspects.append(work)
-                continue
-            self._finish(work, error if error is not None else future.result(), now)
-        return bool(done)
+        ended = self._processes.take()
+        try:
+            for work, result in ended:
+                with self._care.of(work.ticket_id, now):
+                    self._take(work, result, now)
+        finally:
+            for work, _ in ended:
+                if work not in self._processes.works:
+                    work.pictures.remove()
+        return bool(ended)
 
-    def _isolate(self) -> None:
-        """A worker died: nobody knows whose fault it was, so everything that ran is tried again, one at a time."""
-        log.error("render.worker_died", running=len(self._running))
-        wait([future for future, work in self._running.items() if not work.is_remote], timeout=30)
-        self._workers.rebuild()
-        for future, work in [(future, work) for future, work in self._running.items() if not work.is_remote]:
-            del self._running[future]
-            error = future.exception() if future.done() and not future.cancelled() else None
-            if future.done() and error is None and not future.cancelled():
-                self._finish(work, future.result(), self._store.clock.now())
-            elif work.was_suspected:
-                self._finish(work, PictureUnreadable(f"{work.image}: {CRASHED}"), self._store.clock.now())
-            else:
-                work.was_suspected = True
-                self._suspects.append(work)
-
-    def _finish(self, work: Work, result: Any, now: datetime) -> None:
-        for sheet in work.sheets:
-            self._plans.pop(sheet.id, None)
-        ticket = self._store.tickets.get(work.ticket_id)
-        if ticket.state is not TicketState.RENDERING:
-            self._measured.pop(ticket.id, None)  # canceled meanwhile
-            return
-        if isinstance(result, BaseException) and not isinstance(result, RenderError):
-            log.error("render.failed", ticket=ticket.id, image=work.image, error=repr(result))
-            result = PictureUnreadable(f"{work.image}: could not be drawn ({result}): save it again from the original")
-        if isinstance(work.task, MeasureTask):
-            self._measured.setdefault(ticket.id, {})[work.image] = result
-            self._plan_when_measured(ticket.id, now)
+    def _take(self, work: Work, result: Any, now: datetime) -> None:
+        """Take what came of work, or what it raised."""
+        ticket = self._store.tickets.find(work.ticket_id)
+        if ticket is None or ticket.state is not TicketState.RENDERING or ticket.fault is not None:
+            return  # canceled or parked meanwhile
+        if isinstance(result, PictureMissing) and work.pictures.are_gone:
+            raise FileNotFoundError(errno.ENOENT, "the folder was removed", str(work.pictures.folder))
+        if not isinstance(result, BaseException):
+            if isinstance(work.task, DrawTask):
+                self._take_drawn(work, result)
+            elif measuring := self._measuring.get(ticket.id):
+                measuring.known[work.task.name] = result
         elif isinstance(result, RenderError):
-            self._record_failure(ticket.id, work.sheets, str(result), now)
+            self._fail(work, result, now)
+        elif blame(result) in (Blame.MEMORY, Blame.CRASH):
+            self._take_ended(work, result, now)
         else:
-            self._record_drawn(work, result, now)
+            raise result
 
-    def _plan_when_measured(self, ticket_id: int, now: datetime) -> None:
-        instructions = self._store.instructions.get(ticket_id)
-        known = self._measured[ticket_id]
-        if any(image.name not in known for image in images_used(instructions)):
-            return
-        with self._store.transaction():
-            ticket = self._store.tickets.get(ticket_id)
-            plans, failures = _planned(instructions, known, self._store.local(ticket.opened_at))
-            ticket = ticket.with_(results=tuple(failures))
-            prints = {profile.id: profile.prints for profile in instructions.profiles}
-            for sheet_plan in plans:
-                self._store.sheets.add(_planned_sheet(ticket_id, sheet_plan, prints[sheet_plan.profile_id]))
-            if plans:
-                self._store.tickets.put(ticket)
-            else:
-                progress.end_ticket(self._store, ticket, ticket.results, now)
-        del self._measured[ticket_id]
-        log.info("ticket.planned", id=ticket_id, sheets=len(plans), failures=len(failures))
+    def _take_ended(self, work: Work, result: BaseException, now: datetime) -> None:
+        """A process was ended while it worked: once more, alone, as long as that may help."""
+        is_tried_again = self._processes.try_again(work, result)
+        if blame(result) is Blame.CRASH:
+            if not is_tried_again:
+                self._fail(work, PictureUnreadable(why_it_crashed(work.images)), now)
+        elif is_tried_again:
+            self._care.explain(work.ticket_id, why_it_is_tried_again(work.images))
+        else:
+            reason = why_it_is_held(work.images, MOST_KILLS)
+            self._care.park(work.ticket_id, result, now, reason)
 
-    def _record_drawn(self, work: Work, drawn: list[Drawn], now: datetime) -> None:
+    def _fail(self, work: Work | Order, error: RenderError, now: datetime) -> None:
+        """A picture, or what was asked for, is to blame."""
+        if work.sheets:
+            record_failure(self._store, work.ticket_id, work.sheets, str(error), now)
+        elif measuring := self._measuring.get(work.ticket_id):
+            measuring.known[work.images[0]] = error
+
+    def _take_drawn(self, work: Work, drawn: Sequence[Drawn]) -> None:
         folder = self._store.folder
         if work.is_remote:
             for sheet, one in zip(work.sheets, drawn, strict=True):
                 save(one.thumbnail, folder.thumbnail(sheet.id))
                 save(one.sheet, folder.sheet(sheet.id))
-        with self._store.transaction():
-            for sheet, one in zip(work.sheets, drawn, strict=True):
-                width_px, height_px = one.size_px
-                if_exists = IfExists(sheet.plan.get("if_exists", IfExists.NUMBER))
-                try:
-                    file = output.publish(folder.sheet(sheet.id), folder.output, sheet.plan["file"], if_exists)
-                except RenderError as error:
-                    progress.move_sheet(self._store, sheet, "fail", reason=str(error))
-                    continue
-                progress.move_sheet(self._store, sheet, "draw", file=file, width_px=width_px, height_px=height_px)
-            self._move_on(work.ticket_id, now)
-
-    def _record_failure(self, ticket_id: int, sheets: Sequence[Sheet], reason: str, now: datetime) -> None:
-        with self._store.transaction():
-            for sheet in sheets:
-                progress.move_sheet(self._store, sheet, "fail", reason=reason)
-            self._move_on(ticket_id, now)
-        log.warning("sheets.failed", ticket=ticket_id, sheets=len(sheets), reason=reason)
-
-    def _move_on(self, ticket_id: int, now: datetime) -> None:
-        if not self._store.sheets.by("ticket_state", (ticket_id, SheetState.PLANNED.value)):
-            progress.move_ticket(self._store, self._store.tickets.get(ticket_id), "drawn", now)
-            progress.review_ticket(self._store, ticket_id, now)
+        self._publishing.begin(
+            work.ticket_id, [(sheet, one.size_px) for sheet, one in zip(work.sheets, drawn, strict=True)]
+        )
 
 
-def _why_without(missing: Sequence[str], until: datetime) -> str:
-    """Why a ticket waits whose pictures are not all there."""
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    verb = "is" if len(missing) == 1 else "are"
-    return (
-        f"waits until {until:%H:%M} for {', '.join(missing[:3])}{more}, which {verb} not here yet: "
-        "look whether the studio's program still uploads"
-    )
+def _to_measure(image: ImageRef, max_pixels: int, fetched: Fetched) -> MeasureTask:
+    return MeasureTask(fetched.files[image.name], image.name, max_pixels, image.sha256 or "")
 
 
-def may_start(render_job: RenderJob, opened: datetime, now: datetime, zone: tzinfo | None) -> bool:
-    """Whether a waiting ticket may start.
-
-    Args:
-        render_job: its.
-        opened: when it was opened.
-        now: the time.
-        zone: the studio's.
-
-    >>> from datetime import UTC, time
-    >>> night = RenderJob(name="n", kind="order", select_status="a", profile_ids=(1,), timing=Timing.HOURS,
-    ...     start_time=time(20), end_time=time(6), finish_status="b", error_status="c")
-    >>> day = datetime(2026, 5, 1, tzinfo=UTC)
-    >>> [may_start(night, day, day.replace(hour=hour), UTC) for hour in (23, 5, 12)]
-    [True, True, False]
-    >>> evening = night.with_(timing=Timing.AT_TIME)
-    >>> [may_start(evening, day.replace(hour=12), day.replace(hour=hour), UTC) for hour in (13, 20, 23)]
-    [False, True, True]
-    >>> may_start(evening, day.replace(hour=21), day.replace(hour=23), UTC)
-    False
-    """
-    if render_job.timing is Timing.BY_HAND:
-        return False
-    if render_job.timing is Timing.AT_ONCE:
-        return True
-    if render_job.timing is Timing.AT_TIME:
-        return now >= first_at(opened, render_job.start_time, zone)
-    return is_between(now.astimezone(zone).time(), render_job.start_time, render_job.end_time)
-
-
-def why_waiting(render_job: RenderJob) -> str:
-    """What a ticket that may not start waits for."""
-    if render_job.timing is Timing.BY_HAND:
-        return "waits for a person: press Start"
-    if render_job.timing is Timing.AT_TIME:
-        return f"waits until {render_job.start_time:%H:%M}"
-    return f"waits until {render_job.start_time:%H:%M}, when this render job's hours begin"
-
-
-def _planned(
-    instructions: Instructions, known: Mapping[str, Picture | RenderError], opened_at: datetime
-) -> tuple[list[SheetPlan], list[ItemResult]]:
-    """The plan; where we fail at it, the ticket fails with a reason, and the others go on."""
-    try:
-        return plan(instructions, known, opened_at)
-    except Exception as error:
-        log.exception("ticket.plan_failed", id=instructions.id, error=repr(error))
-        reason = f"the sheets could not be laid out ({error}): change the render profile's sizes and try again"
-        return [], [ItemResult(item="", image="", profile="", outcome=Outcome.FAILED, reason=reason)]
-
-
-def _planned_sheet(ticket_id: int, sheet_plan: SheetPlan, prints: bool) -> Sheet:
-    return Sheet(
-        ticket_id=ticket_id,
-        profile_id=sheet_plan.profile_id,
-        item=sheet_plan.item,
-        image=sheet_plan.image,
-        lines=sheet_plan.lines,
-        size=sheet_plan.size,
-        quantity=sheet_plan.quantity,
-        state=SheetState.PLANNED,
-        plan=sheet_plan.model_dump(mode="json"),
-        flags=sheet_plan.flags,
-        prints=prints,
-        is_cover=sheet_plan.is_cover,
-        hold=sheet_plan.hold,
-    )
+def _to_draw(
+    places: tuple[tuple[SheetPlan, Path, Path], ...],
+    max_pixels: int,
+    assets: tuple[tuple[str, Path], ...],
+    fetched: Fetched,
+) -> DrawTask:
+    first, _, _ = places[0]
+    digests = dict(first.digests)
+    sources = tuple(Source(name, fetched.files[name], digests.get(name, "")) for name in first.images)
+    return DrawTask(sources, max_pixels, places, assets)

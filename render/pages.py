@@ -13,8 +13,9 @@ import pypdfium2
 from PIL import Image, ImageCms, ImageOps
 
 from render.colour import adobe_rgb_profile, srgb_profile
+from render.draw import save
 from render.errors import PictureUnreadable
-from render.pictures import opened
+from render.pictures import is_of_the_system, opened, reading
 
 MAX_PDF_PAGES = 2_000
 _QUALITY = 96
@@ -49,6 +50,8 @@ def pdf_pages(
     try:
         document = pypdfium2.PdfDocument(path)
     except (pypdfium2.PdfiumError, OSError) as error:
+        if is_of_the_system(error):
+            raise
         raise PictureUnreadable(f"the PDF cannot be opened ({error}): save it again, without a password") from error
     with document:
         count = len(document)
@@ -63,7 +66,7 @@ def pdf_pages(
                 longest_px = max(width, height) * dpi / 72
                 scale = dpi / 72 * min(1.0, 2 * max(paper_px) / max(1.0, longest_px))
                 image = page.render(scale=scale, draw_annots=True).to_pil().convert("RGB")
-            except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
+            except (pypdfium2.PdfiumError, ValueError) as error:
                 raise PictureUnreadable(f"page {number} of the PDF cannot be drawn ({error})") from error
             yield number, image
 
@@ -103,16 +106,14 @@ def photo_page(path: Path, max_pixels: int) -> Image.Image:
     Raises:
         RenderError: it is damaged or too large.
     """
-    with opened(path, path.name, max_pixels) as image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-            kept = image.info.get("icc_profile")
-            upright = upright if upright.mode in ("RGB", "L", "CMYK") else upright.convert("RGB")
-            upright.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise PictureUnreadable(f"the picture is damaged ({error}): save it again from the original") from error
+    with opened(path, path.name, max_pixels) as image, reading("the picture"):
+        upright = ImageOps.exif_transpose(image)
+        kept = image.info.get("icc_profile")
+        upright = upright if upright.mode in ("RGB", "L", "CMYK") else upright.convert("RGB")
+        upright.load()
     if upright.mode == "CMYK":
-        return _from_cmyk(upright, kept)
+        with reading("the picture"):
+            return _from_cmyk(upright, kept)
     if kept:
         upright.info["icc_profile"] = kept
     return upright
@@ -188,10 +189,13 @@ def keep_file(path: Path, images: Path) -> str:
     name = digest.hexdigest()
     target = images / name[:2] / name
     if not target.exists():
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        partial = target.with_name(f"{name}.{os.getpid()}.part")
-        os.link(path, partial)
-        partial.rename(target)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            pass  # somebody was quicker
+        except OSError:  # another file system, or one without links
+            save(path.read_bytes(), target)
     os.utime(target)  # it is needed from now on
     return name
 
@@ -200,10 +204,4 @@ def _put(target: Path, content: bytes) -> None:
     if target.exists():
         os.utime(target)
         return
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(target)
+    save(content, target)

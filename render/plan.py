@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from render import colour
@@ -11,6 +11,8 @@ from render.errors import PictureUnreadable, RenderError
 from render.frames import Picture
 from render.sheets import SheetPlan
 from render.wanted import Wanted, failure
+from store import lines
+from store.lines import Orphan, Why
 from store.profiles import RenderProfile, Selection, Untagged
 from store.pushed import ImageRef, Item
 from store.records import Instructions, ItemResult, Outcome
@@ -33,10 +35,8 @@ def plan(
     if not instructions.profiles:
         reason = "the render job's profiles were deleted: choose others in the render job and set the status again"
         failures.append(ItemResult(item="", image="", profile="", outcome=Outcome.FAILED, reason=reason))
-    taken: set[str] = set()
     for profile in instructions.profiles:
         wanted = list(_select(instructions, profile))
-        taken.update(item.id for _, item in wanted if item)
         if not wanted and not _is_choosy(instructions, profile):
             what = "ordered items" if profile.selection is Selection.ITEMS else "images"
             reason = f"the record has no {what} for the profile '{profile.name}': add them and set the status again"
@@ -53,7 +53,7 @@ def plan(
         made, failed = Composer(instructions, profile, opened_at).sheets(usable)
         sheets += made
         failures += failed
-    failures += _orphans(instructions, taken)
+    failures += _left(instructions)
     return sheets, failures
 
 
@@ -70,16 +70,8 @@ def _select(instructions: Instructions, profile: RenderProfile) -> Iterator[tupl
             yield image, None
     else:
         for item in record.items:
-            if _takes(profile, item):
+            if lines.takes(profile, item):
                 yield record.image(item.image), item
-
-
-def _takes(profile: RenderProfile, item: Item) -> bool:
-    if item.render_profile:
-        return item.render_profile == profile.name
-    return (not profile.only_sizes or any(item.size.is_same_paper(size) for size in profile.only_sizes)) and (
-        not profile.only_products or item.product in profile.only_products
-    )
 
 
 def _is_choosy(instructions: Instructions, profile: RenderProfile) -> bool:
@@ -87,19 +79,41 @@ def _is_choosy(instructions: Instructions, profile: RenderProfile) -> bool:
     return profile.selection is Selection.ITEMS and bool(instructions.record.items)
 
 
-def _orphans(instructions: Instructions, taken: set[str]) -> Iterator[ItemResult]:
-    """Lines that no profile took: said aloud, because a print that nobody makes is a lost one.
+def _left(instructions: Instructions) -> Iterator[ItemResult]:
+    """The lines that nobody takes, as failures."""
+    items = {item.id: item for item in instructions.record.items}
+    for orphan in _orphans(instructions):
+        item = items[orphan.item]
+        reason = _WHY[orphan.why].format(
+            size=item.size, of=f" of {item.product!r}" if item.product else "", name=item.render_profile
+        )
+        yield ItemResult(item=item.id, image=item.image, profile="", outcome=Outcome.FAILED, reason=reason)
 
-    A line that names another render profile is that profile's, and another render job's.
-    """
-    by_item = [profile for profile in instructions.profiles if profile.selection is Selection.ITEMS]
-    for item in instructions.record.items if by_item else ():
-        if item.id not in taken and not item.render_profile:
-            reason = (
-                f"no render profile of this render job takes {item.size}"
-                f"{f' of {item.product!r}' if item.product else ''}: add one that does, or widen one's sizes"
-            )
-            yield ItemResult(item=item.id, image=item.image, profile="", outcome=Outcome.FAILED, reason=reason)
+
+_WHY = {
+    Why.NOT_OFFERED: (
+        "no render profile of this render job takes {size}{of}: add one that does, or widen one's sizes, and set the "
+        "status again"
+    ),
+    Why.NO_SUCH_PROFILE: (
+        "there is no render profile named '{name}': correct the line or make a profile of that name, and set the "
+        "status again"
+    ),
+    Why.OTHER_PROFILE: (
+        "the line is for the render profile '{name}', which is not run with this status: add it to the render job, or "
+        "set the status that starts it"
+    ),
+}
+
+
+def _orphans(instructions: Instructions) -> Sequence[Orphan]:
+    """As they were found when the ticket opened. A rehearsal does not know what else is run: a line that names another
+    profile is then that profile's, unless there is nothing to do at all."""
+    if instructions.orphans is not None:
+        return instructions.orphans
+    items = instructions.record.items
+    found = lines.orphans(items, instructions.profiles, {item.render_profile.strip() for item in items})
+    return found if len(found) == len(items) else [one for one in found if one.why is Why.NOT_OFFERED]
 
 
 def _allowed(picture: Picture, image: ImageRef, profile: RenderProfile) -> Picture:

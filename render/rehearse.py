@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,18 +15,21 @@ import structlog
 
 from render.check_page import CheckPage, check_page
 from render.draw import DrawTask, File, Source, draw
-from render.errors import RenderError
+from render.errors import PictureUnreadable, RenderError
+from render.fetching import Fetcher
 from render.frames import Picture
+from render.looking import Looked
 from render.pictures import MeasureTask, ThumbnailTask, is_of_the_system, measure, thumbnail
 from render.plan import images_used, plan
 from render.samples import sample_photo
 from render.sheets import Box, Placement, SheetPlan
-from render.sources import ImageFolders, locate
-from render.workers import Workers
+from render.sources import ImageFolders
+from render.workers import WorkerEnded, Workers
 from store.folder import DataFolder
 from store.model import Model
 from store.profiles import OutputFormat, RenderProfile, Selection
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
+from store.reach import Reach
 from store.records import Instructions, ItemResult, Outcome, RenderJob
 from store.sizes import parse_size
 
@@ -35,6 +37,8 @@ log = structlog.get_logger("rehearse")
 
 A = TypeVar("A")
 R = TypeVar("R")
+HEAD_BYTES = 256 * 1024
+JPEG = b"\xff\xd8\xff"
 PREVIEW_PX = 560
 PREVIEWS = 6
 LIMIT_S = 60.0  # of one step; nobody looks at a page for longer
@@ -75,19 +79,24 @@ class Rehearser:
     """What people want to see at once, drawn in a process of its own: nobody waits behind a Saturday's prints."""
 
     def __init__(
-        self, folder: DataFolder, image_folders: ImageFolders, max_pixels: int, limit_s: float = LIMIT_S
+        self,
+        folder: DataFolder,
+        image_folders: ImageFolders,
+        max_pixels: int,
+        reach: Reach,
+        limit_s: float = LIMIT_S,
     ) -> None:
         """
         Args:
             folder: the data folder, for uploaded pictures and the profiles' files.
             image_folders: as for the render loop.
             max_pixels: pictures with more are refused.
+            reach: the folders that may hang.
             limit_s: what takes longer is given up.
         """
-        self._folder, self._image_folders, self._max_pixels = folder, image_folders, max_pixels
-        self._limit_s = limit_s
+        self._folder, self._max_pixels, self._limit_s = folder, max_pixels, limit_s
+        self._fetcher = Fetcher(folder, image_folders, reach, "rehearsing")
         self._workers = Workers(1, limit_s)
-        self._turn = threading.Lock()
 
     def rehearse(
         self, record: RecordPush | None, profiles: Sequence[RenderProfile], now: datetime, previews: int = PREVIEWS
@@ -103,31 +112,30 @@ class Rehearser:
         samples = _samples() if record is None else {}
         record = record or sample_record()
         instructions = _instructions(record, [p.with_(id=number) for number, p in enumerate(profiles, 1)])
-        with self._turn:
-            files: dict[str, File | RenderError] = {}
-            pictures: dict[str, Picture | RenderError] = {}
-            for image in images_used(instructions):
-                files[image.name] = found = samples.get(image.name) or self._located(image)
-                pictures[image.name] = found if isinstance(found, RenderError) else self._measured(found, image)
-            sheets, failures = _planned(instructions, pictures, now)
-            prints = {profile.id: profile.prints for profile in instructions.profiles}
-            killers: dict[str, str] = {}  # pictures at which drawing was ended: it is not waited for again
-            rehearsed: list[RehearsedSheet] = []
-            for number, sheet in enumerate(sheets):
-                preview, problem = self._preview(sheet, files, killers) if number < previews else (b"", "")
-                rehearsed.append(
-                    RehearsedSheet(
-                        file=sheet.file,
-                        size=str(sheet.size if sheet.size.width_um <= sheet.size.height_um else sheet.size.turned()),
-                        pixels=(sheet.width_px, sheet.height_px),
-                        quantity=sheet.quantity,
-                        prints=prints[sheet.profile_id],
-                        flags=sheet.flags,
-                        hold=sheet.hold,
-                        preview=preview,
-                        problem=problem,
-                    )
+        used = images_used(instructions)
+        looked = self._look([image for image in used if image.name not in samples])
+        pictures = {image.name: self._measured(image, looked, samples) for image in used}
+        sheets, failures = _planned(instructions, pictures, now)
+        prints = {profile.id: profile.prints for profile in instructions.profiles}
+        killers: dict[str, str] = {}  # pictures at which drawing was ended: it is not waited for again
+        rehearsed: list[RehearsedSheet] = []
+        for number, sheet in enumerate(sheets):
+            preview, problem = (
+                self._preview(sheet, record, looked, samples, killers) if number < previews else (b"", "")
+            )
+            rehearsed.append(
+                RehearsedSheet(
+                    file=sheet.file,
+                    size=str(sheet.size if sheet.size.width_um <= sheet.size.height_um else sheet.size.turned()),
+                    pixels=(sheet.width_px, sheet.height_px),
+                    quantity=sheet.quantity,
+                    prints=prints[sheet.profile_id],
+                    flags=sheet.flags,
+                    hold=sheet.hold,
+                    preview=preview,
+                    problem=problem,
                 )
+            )
         return Rehearsal(sheets=tuple(rehearsed), failures=tuple(failures))
 
     def thumbnail(self, image: ImageRef, longest_px: int = 320) -> bytes:
@@ -136,53 +144,71 @@ class Rehearser:
         Raises:
             RenderError: it is not there, or not a picture.
         """
-        file = self._located(image)
-        if isinstance(file, RenderError):
-            raise file
-        with self._turn:
-            return self._do(thumbnail, ThumbnailTask(file, image.name, self._max_pixels, longest_px), image.name)
+        with self._fetcher.here([image], self._look([image])) as files:
+            task = ThumbnailTask(files[image.name], image.name, self._max_pixels, longest_px)
+            return self._do(thumbnail, task, image.name)
 
     def check_page(self, page: CheckPage) -> bytes:
         """The picture of a printer's test page."""
-        with self._turn:
-            return self._do(check_page, page, "the test page")
+        return self._do(check_page, page, "the test page")
 
     def sample_photo(self, number: int) -> bytes:
         """One of the sample photos, from 0."""
-        with self._turn:
-            return self._do(_sample, number % len(SAMPLES), "the sample photo")
+        return self._do(_sample, number % len(SAMPLES), "the sample photo")
 
     def stop(self) -> None:
         """End the drawing process."""
         self._workers.stop()
 
-    def _located(self, image: ImageRef) -> Path | RenderError:
+    def _look(self, images: Sequence[ImageRef]) -> Looked:
         try:
-            return locate(image, self._folder, self._image_folders)
-        except (RenderError, OSError) as error:
-            return error if isinstance(error, RenderError) else RenderError(_why(error, image.name))
+            return self._fetcher.look(images).wait()
+        except OSError as error:
+            raise RenderError(_why(error, "")) from error
 
-    def _measured(self, file: File, image: ImageRef) -> Picture | RenderError:
+    def _measured(self, image: ImageRef, looked: Looked, samples: Mapping[str, bytes]) -> Picture | RenderError:
         try:
-            # The digest is of no use here: reading every byte of every picture would only cost time.
-            return self._do(measure, MeasureTask(file, image.name, self._max_pixels, "-"), image.name)
+            if image.name in samples:
+                return self._measure(samples[image.name], image)
+            if image.name in looked.found:
+                with suppress(PictureUnreadable), self._fetcher.here([image], looked, HEAD_BYTES) as files:
+                    return self._measure_head(files[image.name], image)
+            with self._fetcher.here([image], looked) as files:
+                return self._measure(files[image.name], image)
         except RenderError as error:
             return error
 
+    def _measure_head(self, file: Path, image: ImageRef) -> Picture:
+        """A JPEG tells its size and its colours at its beginning; in others, what matters may stand anywhere."""
+        with file.open("rb") as head:
+            if head.read(len(JPEG)) != JPEG:
+                raise PictureUnreadable(f"{image.name}: its beginning is not enough")
+        return self._measure(file, image)
+
+    def _measure(self, file: File, image: ImageRef) -> Picture:
+        # The digest is of no use here: reading every byte of every picture would only cost time.
+        return self._do(measure, MeasureTask(file, image.name, self._max_pixels, "-"), image.name)
+
     def _preview(
-        self, sheet: SheetPlan, files: dict[str, File | RenderError], killers: dict[str, str]
+        self,
+        sheet: SheetPlan,
+        record: RecordPush,
+        looked: Looked,
+        samples: Mapping[str, bytes],
+        killers: dict[str, str],
     ) -> tuple[bytes, str]:
         """(JPEG, '') or (b'', why there is none)."""
         known = next((killers[name] for name in sheet.images if name in killers), "")
         if known:
             return b"", known
         try:
-            found = {name: files[name] for name in sheet.images}
-            sources = tuple(Source(name, file) for name, file in found.items() if not isinstance(file, RenderError))
+            images = [record.image(name) for name in sheet.images if name not in samples]
             assets = tuple((asset.sha256, self._folder.asset(asset.sha256)) for asset in sheet.assets)
             present = tuple((sha256, path) for sha256, path in assets if path.is_file())
-            task = DrawTask(sources, self._max_pixels, ((shrunk(sheet, PREVIEW_PX), None, None),), present)
-            (drawn,) = self._do(draw, task, sheet.image)
+            with self._fetcher.here(images, looked) as files:
+                sources = tuple(Source(name, samples.get(name) or files[name]) for name in sheet.images)
+                task = DrawTask(sources, self._max_pixels, ((shrunk(sheet, PREVIEW_PX), None, None),), present)
+                (drawn,) = self._do(draw, task, sheet.image)
         except _Ended as error:
             killers.update(dict.fromkeys(sheet.images, str(error)))
             return b"", str(error)
@@ -194,8 +220,7 @@ class Rehearser:
         """Raises RenderError, whatever happened."""
         try:
             return self._workers.submit(function, argument).result()
-        except BrokenProcessPool as error:
-            self._workers.rebuild()
+        except WorkerEnded as error:
             raise _Ended(
                 f"{name}: the program that draws was ended at it: it took longer than {self._limit_s:g} s or more "
                 "memory than the box has, or the file kills its reader; make it smaller, or save it again"

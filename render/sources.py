@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from render.errors import PictureMissing, PictureUnsettled
-from store.folder import DataFolder
-from store.pushed import ImageRef
+SETTLE_S = 2.0  # a new file that was written to more recently may still be growing
+NEW_S = 86_400.0  # a file that was written to within a day is new, whatever the clocks of those who wrote it say
 
-SETTLE_S = 2.0  # a file that was written to more recently may still be growing
+# Of these, a folder says that it has no such file. Others are the folder's own trouble.
+_NOT_HERE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EILSEQ,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -60,61 +74,86 @@ class ImageFolders:
         return ", ".join([*(f"{one.prefix} = {one.folder}" for one in self.mappings), *map(str, self.roots)])
 
 
-def check_settled(path: Path, name: str, now_s: float) -> None:
-    """Refuse a file that somebody may still be copying.
+@dataclass(frozen=True)
+class FoundFile:
+    """A file below a root, as it was at one look."""
+
+    root: Path
+    path: Path  # its real one, links followed
+    size: int
+    mtime_ns: int
+
+    def is_new(self, now_s: float) -> bool:
+        """Whether it was written to so recently that somebody may still write to it.
+
+        Args:
+            now_s: the machine's time, in seconds since the epoch; that of the share's server may be another.
+        """
+        return self.mtime_ns / 1e9 > now_s - NEW_S
+
+    def is_as(self, other: FoundFile) -> bool:
+        """Whether it is as it was at another look."""
+        return (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns)
+
+
+def find_below(root: Path, wanted: str) -> FoundFile | None:
+    """A file below a root; None when there is none. What lies outside, also by way of a link, is as if it were not
+    there. May hang: called in the root's own thread (store/reach).
 
     Args:
-        path: the file.
-        name: for messages.
-        now_s: the time, in seconds since the epoch.
+        root: one of the image folders.
+        wanted: the path, with slashes; absolute, or below the root.
 
     Raises:
-        PictureUnsettled: it was written to a moment ago.
+        OSError: the root cannot be looked into.
     """
-    if 0 <= now_s - path.stat().st_mtime < SETTLE_S:
-        raise PictureUnsettled(f"waits until {name} is completely copied")
+    try:
+        real_root = root.resolve(strict=True)
+        inside = _inside(wanted, root, real_root)
+        if inside is None:
+            return None
+        real = _as_spelt_or_alike(real_root, inside).resolve(strict=True)
+        if not real.is_relative_to(real_root):
+            return None
+        seen = real.stat()
+    except (ValueError, RuntimeError):  # a NUL in the name, a loop of links
+        return None
+    except OSError as error:
+        if error.errno in _NOT_HERE:
+            return None
+        raise
+    return FoundFile(root, real, seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
 
 
-def locate(image: ImageRef, folder: DataFolder, folders: ImageFolders) -> Path:
-    """The file of a picture.
+def has_something(root: Path) -> bool:
+    """Whether a root is there and has anything in it: a share that is not mounted leaves an empty folder behind. May
+    hang, as find_below()."""
+    try:
+        with os.scandir(root) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return False
 
-    Args:
-        image: the record's reference.
-        folder: the data folder, for uploaded pictures.
-        folders: below which paths are allowed.
 
-    Raises:
-        PictureMissing: names the picture and says what to do. A path outside the folders is treated as missing
-            whether or not there is a file, symbolic links included.
-    """
-    if image.sha256 is not None:
-        path = folder.image(image.sha256)
-        if not path.is_file():
-            raise PictureMissing(
-                f"{image.name}: no picture with this digest was uploaded; PUT it first, then push again"
-            )
-        return path
-    if not folders:
-        raise PictureMissing(f"{image.name}: the box has no image folders; set PRINTROOM_IMAGE_ROOTS or upload it")
-    for root, wanted in folders.candidates(image.path or ""):
-        try:
-            real_root = root.resolve(strict=True)
-            real = _as_spelt_or_alike(real_root, wanted).resolve(strict=True)
-        except (OSError, ValueError):  # not there, a loop of links, a NUL in the name
-            continue
-        if real.is_relative_to(real_root) and real.is_file():
-            return real
-    raise PictureMissing(f"{image.name}: no file '{image.path}' below the image folders ({folders})")
+def _inside(wanted: str, root: Path, real_root: Path) -> str | None:
+    """A path relative to its root; None when it leads out. Told from the text alone: what lies elsewhere is not
+    touched, for it may hang."""
+    text = os.path.normpath(wanted)
+    if text.startswith("/"):
+        for base in (real_root, root):
+            if Path(text).is_relative_to(base):
+                return str(Path(text).relative_to(base))
+        return None
+    return None if text == ".." or text.startswith("../") else text
 
 
 def _as_spelt_or_alike(root: Path, wanted: str) -> Path:
     """A path below a root; where there is none spelt so, one that Windows or a Mac would take for the same."""
     path = root / wanted
-    steps = wanted.split("/")
-    if path.exists() or Path(wanted).is_absolute() or ".." in steps:
+    if path.exists():
         return path
     found = root
-    for step in steps:
+    for step in wanted.split("/"):
         if (found / step).exists():
             found /= step
             continue

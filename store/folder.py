@@ -24,8 +24,18 @@ class DataFolder:
         self.output = self.root / "output"  # rendered files for people, by the profiles' folder templates
         self.archive = self.root / "archive"  # finished tickets by month
         self.queued = self.root / "queued"  # documents that were sent to print queues, by token
+        self.scratch = self.root / "scratch"  # copies of pictures while they are read, of folders that may hang
+        self.make()
+        self.root.chmod(0o700)  # it may have been there before
+
+    def make(self) -> None:
+        """Make the folders, those that somebody removed, too.
+
+        Raises:
+            OSError: one cannot be made.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (
-            self.root,
             self.store,
             self.images,
             self.incoming,
@@ -34,9 +44,10 @@ class DataFolder:
             self.output,
             self.archive,
             self.queued,
+            self.scratch,
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)  # it may have been there before
+            with suppress(FileExistsError):  # not looked at: one of them may be a share that hangs
+                folder.mkdir(mode=0o700)
 
     def image(self, sha256: str) -> Path:
         """Where the uploaded picture with this digest lies, or would lie."""
@@ -45,7 +56,7 @@ class DataFolder:
     def keep_image(self, partial: Path, sha256: str) -> None:
         """Put a whole, synced file among the uploaded pictures, durably; it is gone from where it was."""
         target = self.image(sha256)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.rename(target)
         sync_folder(target.parent)
 

@@ -16,6 +16,7 @@ import structlog
 
 from store.errors import Conflict
 from store.hot_folders import ARRIVED, FAILED, PRINTED, HotFolder
+from store.lines import Orphan, orphans
 from store.profiles import RenderProfile, Selection
 from store.pushed import ImageRef, RecordKind, RecordPush
 from store.records import Instructions, Moment, Outcome, Printer, Priority, Record, RenderJob, Ticket
@@ -80,7 +81,7 @@ def accept(store: Store, push: RecordPush, now: datetime) -> Receipt:
         tickets: tuple[Ticket, ...] = ()
         if has_changed:
             selected = [one for one in store.render_jobs.all() if is_selected(one, push)]
-            tickets = tuple(_open_selected(store, record, render_job, now) for render_job in selected)
+            tickets = _open_together(store, record, selected, now)
     if tickets:
         opened = [ticket.id for ticket in tickets]
         log.info("record.selected", kind=push.kind.value, number=push.number, status=push.status, tickets=opened)
@@ -230,9 +231,44 @@ def retry(store: Store, ticket: Ticket, now: datetime) -> Ticket:
         return open_ticket(store, part, frozen.render_job, profiles, now, f"what failed of ticket {ticket.id}")
 
 
-def _open_selected(store: Store, record: Record, render_job: RenderJob, now: datetime) -> Ticket:
-    profiles = tuple(p for i in render_job.profile_ids if (p := store.render_profiles.find(i)))
-    return open_ticket(store, record, render_job, profiles, now, f"status '{record.pushed_status}'")
+def _open_together(store: Store, record: Record, render_jobs: Sequence[RenderJob], now: datetime) -> tuple[Ticket, ...]:
+    """A ticket for each render job. Lines that none of them takes are told of by one of them."""
+    profiles = [profiles_of(store, render_job) for render_job in render_jobs]
+    left = orphans(record.items, [one for some in profiles for one in some], _names(store))
+    note, tickets = f"status '{record.pushed_status}'", []
+    for render_job, some in zip(render_jobs, profiles, strict=True):
+        told: tuple[Orphan, ...] = ()
+        if any(profile.selection is Selection.ITEMS for profile in some):
+            told, left = left, ()
+        tickets.append(open_ticket(store, record, render_job, some, now, note, told))
+    return tuple(tickets)
+
+
+def run_by_hand(
+    store: Store, record: Record, images: Sequence[str], render_job: RenderJob, now: datetime, note: str
+) -> Ticket:
+    """Run a render job on some pictures of a record, and the lines of these.
+
+    What the render job leaves to others is their business, unless it finds nothing to do itself.
+    """
+    wanted = set(images)
+    items = tuple(item for item in record.items if item.image in wanted)
+    part = record.model_copy(
+        update={"images": tuple(image for image in record.images if image.name in wanted), "items": items}
+    )
+    alike = [one for one in store.render_jobs.all() if one.kind is record.kind and not one.inactive]
+    others = [profile for one in alike for profile in profiles_of(store, one)]
+    profiles = profiles_of(store, render_job)
+    return open_ticket(store, part, render_job, profiles, now, note, orphans(items, profiles, _names(store), others))
+
+
+def profiles_of(store: Store, render_job: RenderJob) -> tuple[RenderProfile, ...]:
+    """What a render job runs, as far as it is still there."""
+    return tuple(profile for i in render_job.profile_ids if (profile := store.render_profiles.find(i)))
+
+
+def _names(store: Store) -> frozenset[str]:
+    return frozenset(profile.name for profile in store.render_profiles.all())
 
 
 def open_ticket(
@@ -242,6 +278,7 @@ def open_ticket(
     profiles: Sequence[RenderProfile],
     now: datetime,
     note: str,
+    left: tuple[Orphan, ...] | None = None,
     **fields: Any,
 ) -> Ticket:
     """Queue a record for a render job, freezing record, render job and profiles as they stand.
@@ -253,6 +290,7 @@ def open_ticket(
         profiles: what it runs.
         now: the time.
         note: why it opens, for its trace.
+        left: lines that nobody takes, of which it tells; None: those that its own profiles leave.
         fields: more of the ticket's.
     """
     ticket = store.tickets.add(
@@ -270,6 +308,11 @@ def open_ticket(
             **fields,
         )
     )
-    frozen = Instructions(id=ticket.id, record=record.pushed(), render_job=render_job, profiles=tuple(profiles))
-    store.instructions.add(frozen)
+    if left is None:
+        left = orphans(record.items, profiles, _names(store))
+    store.instructions.add(
+        Instructions(
+            id=ticket.id, record=record.pushed(), render_job=render_job, profiles=tuple(profiles), orphans=left
+        )
+    )
     return ticket

@@ -283,10 +283,19 @@ _OUTCOMES = {
 }
 
 
-def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], now: datetime) -> Ticket:
+def end_ticket(
+    store: Store, ticket: Ticket, results: tuple[ItemResult, ...], now: datetime, is_idle: bool = False
+) -> Ticket:
     """Finish or fail a ticket: its last move, the record's status and the change for the desktops, in one commit.
 
     What a person canceled does not make it fail: somebody decided that it is not needed.
+
+    Args:
+        store: the open store.
+        ticket: as it is now.
+        results: what became of each item.
+        now: the time.
+        is_idle: it had nothing to do, because others that opened with it do it all: they give the record its status.
     """
     counts = Counter(result.outcome for result in results)
     event = "fail" if counts[Outcome.FAILED] else "finish"
@@ -297,11 +306,13 @@ def end_ticket(store: Store, ticket: Ticket, results: tuple[ItemResult, ...], no
     with store.transaction():
         render_job = store.instructions.get(ticket.id).render_job
         status = render_job.finish_status if event == "finish" else render_job.error_status
-        reason = "; ".join(reasons[:3])
+        reason = "; ".join(reasons[:3]) if not is_idle else "nothing to do: other render jobs of this status do it all"
         ended = move_ticket(store, ticket.with_(results=results), event, now, reason)
         if ended.reprint_of is not None:
             return ended
         record = store.records.get(ticket.record_id)
+        if is_idle:
+            status = record.status
         store.records.put(record.with_(status=status, changed_at=now))
         queue_jobs.follow(store, ended, now)
         tell(store, ended, outcome, now, reason, record, status)
@@ -356,7 +367,9 @@ def tell(
     )
 
 
-def park_ticket(store: Store, ticket_id: int, where: str, error: BaseException, now: datetime) -> None:
+def park_ticket(
+    store: Store, ticket_id: int, where: str, error: BaseException, now: datetime, reason: str = ""
+) -> None:
     """A fault of ours in one ticket: it is left alone, also after a restart, and touches no other.
 
     Args:
@@ -365,15 +378,17 @@ def park_ticket(store: Store, ticket_id: int, where: str, error: BaseException, 
         where: which part of the box stumbled: "drawing", "printing".
         error: as it was raised.
         now: the time.
+        reason: what a person reads; '' for the usual.
     """
     at = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in reversed(at))
-    fault = Fault(at=now, where=where, error=f"{error!r} at {places}"[:1000])
+    elsewhere = "; ".join(getattr(error, "__notes__", ()))  # what another process told of its own place
+    fault = Fault(at=now, where=where, error=f"{error!r} at {elsewhere or places}"[:1000])
     with store.transaction():
         ticket = store.tickets.find(ticket_id)
         if ticket is None or ticket.state in states.ENDED_TICKETS:
             return
-        parked = ticket.with_(fault=fault, reason=f"held: a fault in Printroom while {where}")
+        parked = ticket.with_(fault=fault, reason=reason or f"held: a fault in Printroom while {where}")
         store.tickets.put(parked)
         tell(store, parked, Outcome.HELD, now, parked.reason)
     log.error("ticket.parked", id=ticket_id, where=where, error=fault.error)

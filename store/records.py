@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from store.clock import Marks
+from store.lines import Orphan
 from store.model import Model, Name, Sha256, Stored
 from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
@@ -211,6 +212,7 @@ class Instructions(Stored):
     record: RecordPush
     render_job: RenderJob
     profiles: tuple[RenderProfile, ...]
+    orphans: tuple[Orphan, ...] | None = None  # lines that nobody takes, and that it tells of; None: not looked for
 
 
 class Sheet(Stored):

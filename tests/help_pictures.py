@@ -10,9 +10,11 @@ from render.ready_made import READY_MADE
 from render.rehearse import Rehearser
 from render.samples import sample_photo
 from render.sources import ImageFolders
+from store.clock import Clock
 from store.folder import DataFolder
 from store.profiles import LayoutTemplate, RenderProfile, Selection
 from store.pushed import RecordPush
+from store.reach import Reach
 from tests.studio import NOW
 
 FOLDER = Path(__file__).parents[1] / "web" / "static" / "layouts"
@@ -44,7 +46,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        record, rehearser = studio(root), Rehearser(DataFolder(root / "data"), ImageFolders((root,)), 10**8)
+        record = studio(root)
+        rehearser = Rehearser(DataFolder(root / "data"), ImageFolders((root,)), 10**8, Reach(Clock()))
         for name, layout in READY_MADE.items():
             file_of(name).write_bytes(drawn(rehearser, record, layout))
             print(file_of(name))

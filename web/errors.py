@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from store.errors import ImpossibleMove, NotFound, StoreError, StoreUnavailable
+from store.reach import OutOfReach
 from web.updates import BoxRefused
 
 log = structlog.get_logger("web")
@@ -89,6 +90,9 @@ def install(app: Flask) -> None:
             return answer(Problem(503, "store-unavailable", str(error), hint="nothing was taken; try again later"))
         return answer(Problem(409, "conflict", str(error)))
 
+    def on_out_of_reach(error: OutOfReach) -> tuple[Response | str, int, dict[str, str]]:
+        return answer(Problem(503, "out-of-reach", str(error), hint="try again when it answers"))
+
     def on_box(error: BoxRefused) -> tuple[Response | str, int, dict[str, str]]:
         return answer(Problem(409, "box-refused", str(error)))
 
@@ -101,5 +105,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(Problem, on_problem)
     app.register_error_handler(HTTPException, on_http)
     app.register_error_handler(StoreError, on_store)
+    app.register_error_handler(OutOfReach, on_out_of_reach)
     app.register_error_handler(BoxRefused, on_box)
     app.register_error_handler(Exception, on_anything)

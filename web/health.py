@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections import deque
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from store.reach import OutOfReach, Steps
 from web import services
 
 pages = Blueprint("health", __name__, url_prefix="/health")
@@ -157,6 +159,15 @@ def _os_name() -> str:
 
 
 def _size_of(folder: Path) -> str:
+    try:
+        return services().store.reach.finish(folder, _counted(folder))
+    except OutOfReach:
+        return "does not answer"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _counted(folder: Path) -> Steps[str]:
     """Two levels deep, as the data folder is; hundreds of thousands of files take half a second."""
     count, total, folders = 0, 0, [folder]
     while folders:
@@ -165,7 +176,9 @@ def _size_of(folder: Path) -> str:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 else:
-                    count, total = count + 1, total + entry.stat(follow_symlinks=False).st_size
+                    with suppress(FileNotFoundError):  # removed just now
+                        count, total = count + 1, total + entry.stat(follow_symlinks=False).st_size
+        yield
     return f"{count:,} files, {total / 1e9:.2f} GB"
 
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from render.errors import RenderError
 from store import intake
 from store.pushed import AT_THE_BOX
-from store.records import Record, Ticket
+from store.records import Record
 from web import forms, services
 from web.errors import Problem
 
@@ -80,11 +80,7 @@ def run(record_id: int) -> str | AnyResponse | tuple[str, int]:
         render_job = store.render_jobs.find(forms.number_or_none(request.form.get("render_job_id", "")) or 0)
         if render_job is None or render_job.kind is not record.kind:
             raise Problem(422, "invalid", "choose a render job for this kind of record", "render_job_id")
-        images = tuple(image for image in record.images if image.name in chosen)
-        if record.images and not images:
+        if record.images and chosen.isdisjoint(image.name for image in record.images):
             return _page(record, {"images": "Choose at least one picture."}), 422
-        items = tuple(item for item in record.items if item.image in chosen)
-        part = record.model_copy(update={"images": images, "items": items})
-        profiles = [profile for i in render_job.profile_ids if (profile := store.render_profiles.find(i))]
-        ticket: Ticket = intake.open_ticket(store, part, render_job, profiles, now, "run by hand in the panel")
+        ticket = intake.run_by_hand(store, record, list(chosen), render_job, now, "run by hand in the panel")
     return redirect(url_for("tickets.show", ticket_id=ticket.id))

@@ -12,8 +12,7 @@ from store import decisions, intake, progress
 from store.records import Instructions, Priority, ReprintReason
 from store.reprints import reprint
 from store.states import ENDED_TICKETS
-from web import forms, now, overview, services
-from web.downloads import zip_of
+from web import forms, now, output_files, overview, services
 from web.errors import Problem
 
 pages = Blueprint("tickets", __name__)
@@ -135,10 +134,8 @@ def files(ticket_id: int) -> AnyResponse:
     """All files of a ticket."""
     store = services().store
     ticket = store.tickets.get(ticket_id)
-    root = store.folder.output.resolve()
     wanted = dict.fromkeys(sheet.file for sheet in store.sheets.by("ticket", ticket_id) if sheet.file)
-    paths = [path for name in wanted if (path := (root / name).resolve()).is_relative_to(root) and path.is_file()]
-    return zip_of(paths, f"{ticket.number}.zip")
+    return output_files.zip_of(output_files.find(list(wanted)), f"{ticket.number}.zip")
 
 
 @pages.post("/sheets/<int:sheet_id>/answer")

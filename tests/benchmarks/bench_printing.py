@@ -108,7 +108,7 @@ def five_thousand() -> dict[str, float]:
             commits, began = store.version, time.perf_counter()
             memory, answers = [], []
             with printing(store) as room:
-                rehearser = Rehearser(store.folder, ImageFolders(), 10**8)
+                rehearser = Rehearser(store.folder, ImageFolders(), 10**8, store.reach)
                 client = create_app(Services(store=store, room=room, rehearser=rehearser), b"k" * 32).test_client()
                 client.post("/login", data={"name": "kim", "password": PASSWORD})
                 while store.tickets.get(1).state not in ENDED_TICKETS:

@@ -60,7 +60,8 @@ def test_a_line_that_no_profile_takes_is_a_failure_and_not_forgotten() -> None:
     sheets, failures = planned([{"size": "8x10", "product": "Canvas"}, {}], {"only_sizes": ("4x6",)})
     assert [sheet.item for sheet in sheets] == ["2"]
     assert [failure.reason for failure in failures] == [
-        "no render profile of this render job takes 8x10 of 'Canvas': add one that does, or widen one's sizes"
+        "no render profile of this render job takes 8x10 of 'Canvas': add one that does, or widen one's "
+        "sizes, and set the status again"
     ]
 
 

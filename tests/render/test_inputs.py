@@ -13,10 +13,9 @@ from PIL import Image, ImageCms
 
 from render.colour import srgb_profile
 from render.draw import DrawTask, Source, draw
-from render.errors import PictureChanged, PictureUnreadable, PictureUnsettled
+from render.errors import PictureChanged, PictureUnreadable
 from render.pictures import DEEP, MeasureTask, digest_of, measure
 from render.sheets import SheetPlan
-from render.sources import SETTLE_S, check_settled
 from tests.render.test_draw import MAX_PIXELS, grid_picture, plan_of, seen
 
 ROWS = ["RGB", "YBR"]
@@ -225,16 +224,6 @@ def test_a_file_that_changed_after_planning_is_not_printed(tmp_path: Path) -> No
     task = DrawTask((Source("a.jpg", path, before),), MAX_PIXELS, ((plan_of((0, 0, 9, 9), 9, 9), None, None),))
     with pytest.raises(PictureChanged, match=r"a\.jpg: the file was changed after the ticket opened"):
         draw(task)
-
-
-def test_a_file_that_was_written_to_a_moment_ago_is_still_being_copied(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"half of a photo")
-    written_s = path.stat().st_mtime
-    with pytest.raises(PictureUnsettled, match=r"waits until a\.jpg is completely copied"):
-        check_settled(path, "a.jpg", written_s + SETTLE_S / 2)
-    check_settled(path, "a.jpg", written_s + SETTLE_S)
-    check_settled(path, "a.jpg", written_s - 3600)  # a clock that was set back holds nothing up
 
 
 def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:

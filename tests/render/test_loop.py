@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from appliance.supervision import Loop
+from render.blame import CRASHED
 from render.colour import adobe_rgb_profile
-from render.loop import CRASHED, RenderLoop
+from render.loop import RenderLoop
 from render.ready_made import READY_MADE
 from render.samples import sample_photo
 from render.sources import ImageFolders
@@ -125,7 +126,7 @@ def test_a_restart_in_the_middle_draws_what_is_missing_and_no_second_file(store:
     while store.tickets.get(1).state is TicketState.RENDERING:
         second.step(NOW)
         assert time.monotonic() < deadline
-    second._workers.stop()
+    second.stop()
     assert store.tickets.get(1).state is TicketState.FINISHED
     assert len(list((store.folder.output / "S-1").iterdir())) == 6
 
@@ -140,9 +141,8 @@ def test_a_killed_worker_costs_a_retry_and_no_sheet(store: Store, workers: Worke
         loop.step(NOW)
         time.sleep(0.01)
         assert time.monotonic() < deadline
-        if not killed and loop._running and store.sheets.by("ticket", 1):  # the first sheets are being drawn
-            victim = next(iter(workers._pool._processes))  # type: ignore[union-attr]
-            os.kill(victim, signal.SIGKILL)
+        if not killed and store.sheets.by("ticket_state", (1, SheetState.DRAWN.value)):  # others are being drawn
+            os.kill(workers.pids[0], signal.SIGKILL)
             killed = True
     assert killed and store.tickets.get(1).state is TicketState.FINISHED
 
@@ -192,7 +192,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         "import os,sys\nfrom render.workers import Workers\n"
         "if __name__ == '__main__':\n"
         "    w = Workers(2); f = [w.submit(abs, -n) for n in range(4)]; [x.result() for x in f]\n"
-        "    print(*w._pool._processes, flush=True); sys.stdin.read()\n"
+        "    print(*w.pids, flush=True); sys.stdin.read()\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)
@@ -261,10 +261,11 @@ def test_a_file_that_is_still_being_copied_is_waited_for(store: Store, workers: 
     whole = sample_photo(1, 900, 600)
     path = tmp_path / "a.jpg"
     path.write_bytes(whole[: len(whole) // 2])
-    loop.step(datetime.now(UTC))
-    assert loop.step(datetime.now(UTC)) > 0
-    ticket = store.tickets.get(1)
-    assert (ticket.state, ticket.reason) == (TicketState.RENDERING, "waits until a.jpg is completely copied")
+    deadline = time.monotonic() + 30
+    while store.tickets.get(1).reason != "waits until a.jpg is completely copied":
+        assert time.monotonic() < deadline
+        loop.step(datetime.now(UTC))
+        time.sleep(0.02)
     path.write_bytes(whole)
     deadline = time.monotonic() + 30
     while store.tickets.get(1).state not in ENDED_TICKETS:
@@ -284,10 +285,7 @@ def test_a_picture_that_was_exchanged_after_planning_is_not_printed(
     deadline = time.monotonic() + 30
     while not store.sheets.by("ticket", 1):
         assert time.monotonic() < deadline
-        loop._collect(NOW) or loop._start(NOW)
-        for ticket in store.tickets.by("state", "rendering"):
-            if not store.sheets.by("ticket", 1):
-                loop._dispatch_ticket(ticket, NOW)
+        loop.step(NOW)
         time.sleep(0.02)
     assert dict(store.sheets.by("ticket", 1)[0].plan["digests"]).keys() == {"a.jpg"}
     (tmp_path / "a.jpg").write_bytes(sample_photo(2, 900, 600))
@@ -325,7 +323,7 @@ def test_what_runs_at_the_same_time_stays_within_the_memory_of_the_settings(stor
     while store.tickets.get(1).state not in ENDED_TICKETS:
         assert time.monotonic() < deadline
         loop.step(NOW)
-        drawing = [work.needs_bytes for work in loop._running.values() if work.needs_bytes]
+        drawing = [work.needs_bytes for work in loop._processes.works if work.needs_bytes]
         most = max(most, len(drawing))
         time.sleep(0.002)
     assert store.tickets.get(1).state is TicketState.FINISHED and most == 1

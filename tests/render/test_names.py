@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render import output
 from render.errors import SheetImpossible
 from render.names import FIELDS, check_template, fill
 
@@ -44,28 +43,3 @@ def test_the_refusal_names_the_fields_there_are() -> None:
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(SheetImpossible, match="empty name"):
         fill("{client}", {})
-
-
-def test_publishing_never_overwrites_and_the_same_file_is_the_same_place(tmp_path: Path) -> None:
-    root = tmp_path / "out"
-    root.mkdir()
-    first, second = tmp_path / "1.jpg", tmp_path / "2.jpg"
-    first.write_bytes(b"first")
-    second.write_bytes(b"second")
-    assert output.publish(first, root, "a/b.jpg") == "a/b.jpg"
-    assert output.publish(second, root, "a/b.jpg") == "a/b (2).jpg"
-    assert output.publish(first, root, "a/b.jpg") == "a/b.jpg"
-    assert output.publish(second, root, "a/b.jpg") == "a/b (2).jpg"
-    assert (root / "a/b.jpg").read_bytes() == b"first"
-
-
-def test_a_link_inside_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
-    root, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    root.mkdir()
-    elsewhere.mkdir()
-    (root / "a").symlink_to(elsewhere)
-    drawn = tmp_path / "1.jpg"
-    drawn.write_bytes(b"x")
-    with pytest.raises(SheetImpossible, match="leads out of the output folder"):
-        output.publish(drawn, root, "a/b.jpg")
-    assert not list(elsewhere.iterdir())

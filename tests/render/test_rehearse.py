@@ -24,11 +24,14 @@ from render.ready_made import READY_MADE, grid
 from render.rehearse import PREVIEW_PX, Rehearser, sample_record, shrunk
 from render.samples import sample_photo
 from render.sources import ImageFolders
+from store.clock import Clock
 from store.folder import DataFolder
 from store.profiles import RenderProfile
 from store.pushed import RecordPush
+from store.reach import Reach
 from tests import help_pictures
 from tests.render.test_compose import planned
+from tests.share import Share
 from tests.studio import NOW
 
 
@@ -39,7 +42,7 @@ def folder(tmp_path: Path) -> DataFolder:
 
 @pytest.fixture
 def rehearser(folder: DataFolder, tmp_path: Path) -> Iterator[Rehearser]:
-    made = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000)
+    made = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, Reach(Clock()))
     yield made
     made.stop()
 
@@ -90,8 +93,7 @@ def order(root: Path, *names: str) -> RecordPush:
 def draw_fussily(task: DrawTask) -> list[Drawn]:
     """What goes wrong in a worker, by the picture's name; runs there."""
     (source,) = task.sources
-    assert isinstance(source.file, Path)
-    with source.file.with_suffix(".tries").open("a") as tries:
+    with (Path(os.environ["TRIES"]) / source.name).with_suffix(".tries").open("a") as tries:
         tries.write("x")
     match source.name:
         case "kills.jpg":
@@ -118,7 +120,8 @@ def test_a_sheet_that_cannot_be_drawn_is_told_by_name_beside_those_that_can(
     names = ("a.jpg", "kills.jpg", "b.jpg", "hangs.jpg", "large.jpg", "fault.jpg", "share.jpg", "c.jpg")
     record = order(tmp_path, *names)
     monkeypatch.setattr("render.rehearse.draw", draw_fussily)
-    rehearser = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, limit_s=5)
+    monkeypatch.setenv("TRIES", str(tmp_path))
+    rehearser = Rehearser(folder, ImageFolders((tmp_path,)), 50_000_000, Reach(Clock()), limit_s=5)
     profiles = [RenderProfile(name="p", printer_id=1), RenderProfile(name="q", printer_id=1)]
     rehearsal = rehearser.rehearse(record, profiles, NOW, previews=100)
     rehearser.stop()
@@ -159,16 +162,13 @@ def test_a_picture_that_cannot_be_measured_is_told_by_name(
     assert "a fault in Printroom (KeyError), not in fault.jpg" in rehearsal.failures[0].reason
 
 
-def test_a_share_that_fails_is_told_and_not_called_a_missing_picture(
-    rehearser: Rehearser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object) -> Path:
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-
-    record = order(tmp_path, "a.jpg")
-    monkeypatch.setattr("render.rehearse.locate", fails)
+def test_a_share_that_fails_is_told_and_not_called_a_missing_picture(folder: DataFolder, share: Share) -> None:
+    rehearser = Rehearser(folder, ImageFolders((share.mount,)), 50_000_000, Reach(Clock()))
+    record = order(share.server, "a.jpg")
+    share.vanish()
     (failure,) = rehearser.rehearse(record, [RenderProfile(name="p")], NOW).failures
-    assert failure.reason.startswith("a.jpg: the disk or share fails (Stale file handle)")
+    rehearser.stop()
+    assert f"a.jpg: transport endpoint is not connected ({share.mount})" in failure.reason
 
 
 @pytest.mark.parametrize("how", [{}, {"selection": "all images", "size": "5x7"}])
@@ -241,7 +241,7 @@ def test_every_ready_made_layout_has_a_picture_in_the_help_as_it_is_drawn_today(
 ) -> None:
     """When this fails because a layout was changed on purpose: `make help-pictures`. The photos' grain is random."""
     root, record = session
-    rehearser = Rehearser(folder, ImageFolders((root,)), 50_000_000)
+    rehearser = Rehearser(folder, ImageFolders((root,)), 50_000_000, Reach(Clock()))
     now = help_pictures.drawn(rehearser, record, READY_MADE[name])
     rehearser.stop()
     with Image.open(help_pictures.file_of(name)) as kept, Image.open(io.BytesIO(now)) as drawn:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from PIL import Image
 
 from render.loop import RenderLoop
 from render.sources import ImageFolders
-from render.workers import Cluster, Workers
+from render.workers import Cluster, Ending, WorkerEnded, Workers
 from store import intake
 from store.states import ENDED_TICKETS, TicketState
 from store.tables import Store
@@ -30,10 +30,9 @@ def test_a_task_that_takes_too_long_is_ended_with_its_process() -> None:
     workers = Workers(1, limit_s=0.5)
     try:
         began = time.monotonic()
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(WorkerEnded) as ended:
             workers.submit(time.sleep, 30).result(timeout=20)
-        assert time.monotonic() - began < 10
-        workers.rebuild()
+        assert time.monotonic() - began < 10 and ended.value.ending is Ending.TOO_LONG
         assert workers.submit(abs, -1).result(timeout=20) == 1
     finally:
         workers.stop()
@@ -135,7 +134,7 @@ def test_what_was_given_to_a_cluster_that_goes_away_is_drawn_here(store: Store, 
         assert time.monotonic() < deadline
         if loop.step(NOW):
             time.sleep(0.01)
-        if not is_gone and any(work.is_remote for work in loop._running.values()):
+        if not is_gone and any(work.is_remote for work in loop._processes.works):
             is_gone = True
             for process in (*dask.workers, dask.scheduler):
                 process.kill()
@@ -144,14 +143,82 @@ def test_what_was_given_to_a_cluster_that_goes_away_is_drawn_here(store: Store, 
     assert is_gone and store.tickets.get(1).state is TicketState.FINISHED
 
 
-def test_a_pool_that_broke_between_two_tasks_is_there_for_the_next() -> None:
-    workers = Workers(1, limit_s=0.3)
-    try:
-        with pytest.raises(BrokenProcessPool):
-            workers.submit(time.sleep, 30).result(timeout=20)
-        assert workers.submit(abs, -1).result(timeout=20) == 1
-    finally:
-        workers.stop()
+def end_with(signal_number: int) -> None:
+    os.kill(os.getpid(), signal_number)
+
+
+def refuse(path: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", path)
+
+
+class Odd(Exception):
+    def __init__(self, one: int, another: int) -> None:
+        super().__init__(f"{one} {another}")
+
+
+def raise_odd(_: int) -> None:
+    raise Odd(1, 2)
+
+
+@pytest.fixture
+def pair() -> Iterator[Workers]:
+    workers = Workers(2, limit_s=20)
+    yield workers
+    workers.stop()
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "ending"),
+    [
+        (signal.SIGKILL, Ending.KILLED),
+        (signal.SIGTERM, Ending.KILLED),
+        (signal.SIGSEGV, Ending.CRASHED),
+        (signal.SIGABRT, Ending.CRASHED),
+        (signal.SIGALRM, Ending.TOO_LONG),
+    ],
+)
+def test_a_process_that_ends_takes_its_own_task_with_it_and_says_how(
+    pair: Workers, signal_number: int, ending: Ending
+) -> None:
+    poison = pair.submit(end_with, signal_number)
+    others = [pair.submit(abs, -number) for number in range(6)]
+    with pytest.raises(WorkerEnded) as ended:
+        poison.result(timeout=20)
+    assert ended.value.ending is ending
+    assert [other.result(timeout=20) for other in others] == list(range(6))
+
+
+def test_a_process_that_was_killed_while_it_was_idle_costs_nobody_anything(pair: Workers) -> None:
+    assert pair.submit(abs, -1).result(timeout=20) == 1
+    (pid,) = pair.pids
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not pair.pids, "its end")
+    assert pair.submit(abs, -2).result(timeout=20) == 2
+
+
+def test_what_the_system_refused_in_a_process_arrives_whole_and_with_its_place(pair: Workers) -> None:
+    with pytest.raises(OSError, match="No space left") as refused:
+        pair.submit(refuse, "/data/x").result(timeout=20)
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, "/data/x")
+    assert "refuse" in refused.value.__notes__[0]
+
+
+def test_what_cannot_be_handed_over_or_back_is_told(pair: Workers) -> None:
+    with pytest.raises(RuntimeError, match="cannot be handed back"):
+        pair.submit(raise_odd, 1).result(timeout=20)
+    with pytest.raises(Exception, match="lambda"):
+        pair.submit(lambda _: None, 1).result(timeout=20)
+    assert pair.submit(abs, -3).result(timeout=20) == 3
+
+
+def test_stopping_waits_for_nothing_and_begins_anew(pair: Workers) -> None:
+    running, waiting = [pair.submit(time.sleep, 19) for _ in range(2)], pair.submit(abs, -1)
+    until(lambda: len(pair.pids) == 2, "both processes")
+    began = time.monotonic()
+    pair.stop()
+    assert time.monotonic() - began < 10 and waiting.cancelled()
+    assert all(isinstance(one.exception(), WorkerEnded) for one in running)
+    assert pair.submit(abs, -4).result(timeout=20) == 4
 
 
 def test_without_an_answer_from_the_scheduler_the_box_draws_by_itself(store: Store) -> None:

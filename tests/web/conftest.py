@@ -33,7 +33,7 @@ def room(store: Store) -> Iterator[IppRoom]:
 @pytest.fixture
 def app(store: Store, room: IppRoom) -> Iterator[Flask]:
     auth._wrong_tries.clear()
-    rehearser = Rehearser(store.folder, ImageFolders(), 10**8)
+    rehearser = Rehearser(store.folder, ImageFolders(), 10**8, store.reach)
     yield create_app(Services(store=store, room=room, rehearser=rehearser, first_run_code="12345678"), b"k" * 32)
     rehearser.stop()
 

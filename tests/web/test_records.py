@@ -80,7 +80,7 @@ def test_all_processing_is_paused_and_goes_on(panel: FlaskClient, store: Store) 
         loop.step(NOW)
         assert store.tickets.get(1).state is TicketState.RENDERING
     finally:
-        loop._workers.stop()
+        loop.stop()
 
 
 def test_what_failed_is_tried_again_and_nothing_else(panel: FlaskClient, store: Store) -> None:

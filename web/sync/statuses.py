@@ -12,10 +12,9 @@ from flask import Response, request
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from render.errors import PictureMissing
-from render.sources import locate
+from render.looking import Look
 from store import intake
-from store.pushed import DesktopPush, RecordKind, RecordPush
+from store.pushed import DesktopPush, ImageRef, RecordKind, RecordPush
 from store.records import KeptAnswer, Scope
 from web import services
 from web.errors import Problem, problems_of
@@ -44,7 +43,7 @@ def push_statuses() -> Response:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > MAX_KEY_LENGTH:
         raise Problem(400, "invalid", "the key is too long", "Idempotency-Key", f"at most {MAX_KEY_LENGTH} characters")
-    checked = [_checked(one, f"records[{position}].") for position, one in enumerate(_records(raw))]
+    checked = _checked(_records(raw))
     if not key or is_dry_run:
         return answer(_accept(checked, is_dry_run))
     store, client_id = services().store, current_client().id
@@ -87,25 +86,56 @@ def _records(raw: bytes) -> list[Any]:
     return records
 
 
-def _checked(raw: Any, prefix: str) -> tuple[RecordPush, tuple[str, ...]] | PushResult:
-    """A record with the names of its images that are not here yet; or its rejection."""
+def _checked(records: list[Any]) -> list[tuple[RecordPush, tuple[str, ...]] | PushResult]:
+    """Each record with the names of its images that are not here yet; or its rejection."""
+    parsed = [_parsed(one, f"records[{position}].") for position, one in enumerate(records)]
+    pushes = [one for one in parsed if isinstance(one, RecordPush)]
+    absent = _absent(path for push in pushes for image in push.images if (path := image.path) is not None)
+    folder = services().store.folder
+    return [
+        one
+        if isinstance(one, PushResult)
+        else (
+            one,
+            tuple(
+                image.name
+                for image in one.images
+                if (image.path in absent if image.sha256 is None else not folder.image(image.sha256).is_file())
+            ),
+        )
+        for one in parsed
+    ]
+
+
+def _parsed(raw: Any, prefix: str) -> RecordPush | PushResult:
     try:
         push = DesktopPush.model_validate(raw).record()
     except ValidationError as error:
         errors: Iterable[dict[str, str]] = problems_of(error, prefix)
         return _rejected(raw, errors)
+    if services().image_folders:
+        return push
+    hint = "upload the picture and send its sha256, or give the box image folders"
+    hopeless = [
+        {
+            "code": "no-image-folders",
+            "message": f"{image.name}: the box has no image folders; set PRINTROOM_IMAGE_ROOTS or upload it",
+            "field": f"{prefix}images[{position}].path",
+            "hint": hint,
+        }
+        for position, image in enumerate(push.images)
+        if image.path is not None
+    ]
+    return _rejected(raw, hopeless) if hopeless else push
+
+
+def _absent(paths: Iterable[str]) -> set[str]:
+    """The paths that lead to no picture, as far as is known after a moment: a folder that does not answer holds nobody
+    up. Their tickets wait for them."""
     parts = services()
-    missing, hopeless = [], []
-    for position, image in enumerate(push.images):
-        try:
-            locate(image, parts.store.folder, parts.image_folders)
-        except PictureMissing as error:
-            missing.append(image.name)
-            if image.path is not None and not parts.image_folders:
-                field = f"{prefix}images[{position}].path"
-                hint = "upload the picture and send its sha256, or give the box image folders"
-                hopeless.append({"code": "no-image-folders", "message": str(error), "field": field, "hint": hint})
-    return _rejected(raw, hopeless) if hopeless else (push, tuple(missing))
+    images = [ImageRef.model_construct(name=path, path=path) for path in dict.fromkeys(paths)]
+    looked = Look(images, parts.store.folder, parts.image_folders, parts.store.reach).wait()
+    return {*looked.missing, *looked.unknown}
 
 
 def _rejected(raw: Any, errors: Iterable[dict[str, str]]) -> PushResult:
