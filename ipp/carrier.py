@@ -40,6 +40,7 @@ from ipp.sight import Sight
 from ipp.watch import Watch
 from ipp.withdrawals import Withdrawals
 from store import progress
+from store.errors import Overtaken
 from store.records import Printer, PrintJob
 from store.states import OPEN_PRINT_JOBS, PrintJobState
 from store.tables import Store
@@ -120,6 +121,9 @@ class Carrier:
                 began_s = None
                 self.words.pop(print_job_id, None)
                 continue
+            except Overtaken as error:
+                log.info("print_job.overtaken", id=print_job_id, error=str(error))
+                continue
             except PrinterLater as error:
                 self.words[print_job_id] = str(error)
                 began_s = self._clock.monotonic() if began_s is None else began_s
@@ -154,9 +158,18 @@ class Carrier:
         return self._store.print_jobs.get(print_job_id)
 
     def _move(self, print_job_id: int, event: str, **changes: Any) -> PrintJob:
-        """Write a step down, in the row as it is now: a person may have changed it meanwhile."""
+        """Write a step down, in the row as it is now.
+
+        Raises:
+            Overtaken: a person settled it while the printer answered. What the printer has of it is canceled there.
+        """
         with self._store.transaction():
-            return progress.move_print_job(self._store, self._row(print_job_id), event, self._clock.now(), **changes)
+            print_job = self._row(print_job_id)
+            if print_job.state in OPEN_PRINT_JOBS:
+                return progress.move_print_job(self._store, print_job, event, self._clock.now(), **changes)
+            if changes:
+                self._store.print_jobs.put(print_job.with_(**changes, is_orphaned=True))
+        raise Overtaken(f"print job {print_job_id} was settled meanwhile")
 
     # -- one step forward -----------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ipp.pool import TURN, Allocation, Member, Waiting, allocate
 from ipp.shuns import Shuns
 from store import progress
 from store.errors import StoreUnavailable
-from store.records import PrinterPool, PrintJob
+from store.records import PrinterPool, PrintJob, Sheet
 from store.sizes import PrintSize
 from store.states import ENDED_TICKETS, PrintJobState, SheetState, TicketState
 from store.tables import Store
@@ -137,7 +137,7 @@ class Dispatch:
         for sheet in sheets:
             if sheet.sheet_id in printers:
                 self._waiting_since[_alike(sheet)] = now_s
-                intended.append(self._intend(sheet.sheet_id, printers[sheet.sheet_id], now))
+                intended += self._intend(sheet.sheet_id, printers[sheet.sheet_id], now)
             elif sheet.sheet_id in allocation.impossible:
                 self._fail(sheet.sheet_id, allocation.impossible[sheet.sheet_id], now)
             elif sheet.sheet_id in allocation.refused:
@@ -153,9 +153,11 @@ class Dispatch:
         self._drop_separators(sheets, allocation.waiting, now)
         return intended
 
-    def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> int:
+    def _intend(self, sheet_id: int, printer_id: int, now: datetime) -> list[int]:
         with self._store.transaction():
             sheet = self._store.sheets.get(sheet_id)
+            if not self._still_waits(sheet):
+                return []
             status = self._store.printer_status.find(printer_id)
             print_job = self._store.print_jobs.add(
                 PrintJob(
@@ -174,13 +176,20 @@ class Dispatch:
             progress.move_sheet(self._store, sheet, "assign", print_job_id=print_job.id, reason="")
             progress.review_ticket(self._store, sheet.ticket_id, now)
         log.info("print_job.intended", id=print_job.id, sheet=sheet.id, printer=printer_id, name=print_job.job_name)
-        return print_job.id
+        return [print_job.id]
+
+    def _still_waits(self, sheet: Sheet) -> bool:
+        """Whether no person has canceled or held it since it was looked at."""
+        is_stopped = self._store.tickets.get(sheet.ticket_id).is_stopped
+        return sheet.state is SheetState.DRAWN and not sheet.hold and not is_stopped
 
     def _hold(self, waits: Waiting, reason: str, now: datetime) -> None:
         """Every printer refused: a person changes the paper or the profile and has it tried again, or lets it go."""
         self._shuns.forget_kind(waits.kind)
         with self._store.transaction():
             sheet = self._store.sheets.get(waits.sheet_id)
+            if not self._still_waits(sheet):
+                return
             if sheet.slip:  # nobody ordered it, so nobody is asked
                 progress.move_sheet(self._store, sheet, "fail", reason=reason)
             else:

@@ -45,6 +45,7 @@ class Waiting:
     printer_id: int | None = None  # only this printer may print it
     priority: int = 0  # higher ones come first
     avoids: int | None = None  # a printer that still has a job of it which nobody has heard of
+    moved_from: int | None = None  # a printer from which a person took it, to have it printed elsewhere
 
     @property
     def kind(self) -> Kind:
@@ -114,6 +115,8 @@ def allocate(
             (result.impossible if is_final else result.refused)[sheet.sheet_id] = "; ".join(words)
             continue
         obstacles = {member.printer.id: _why_not_now(member, sheet) for member in candidates}
+        if _may_go_elsewhere(sheet, candidates, obstacles):
+            obstacles[sheet.moved_from or 0] = "a person moved it to another printer"
         able = [member for member in candidates if not obstacles[member.printer.id]]
         # A printer that reports a trouble but is not stopped is a second choice: its other tray may well be fine.
         able = [member for member in able if not _is_troubled(member)] or able
@@ -144,6 +147,15 @@ def allocate(
                 have.append(chosen)
         result.assigned.append((sheet.sheet_id, chosen))
     return result
+
+
+def _may_go_elsewhere(sheet: Waiting, candidates: Sequence[Member], obstacles: Mapping[int, str]) -> bool:
+    """Whether a sheet that a person moved has another printer, also one that has not told yet how it is."""
+    others = [member for member in candidates if member.printer.id != sheet.moved_from]
+    return len(others) < len(candidates) and any(
+        member.status is None or member.status.state is PrinterState.UNKNOWN or not obstacles[member.printer.id]
+        for member in others
+    )
 
 
 def _copies(sheets: Sequence[Waiting]) -> dict[int, int]:

@@ -128,7 +128,9 @@ class Sender:
         found = stuck(print_job, printer, status, quiet_s, words, seconds_per_copy, now)
         if found != print_job.stuck:
             with self._store.transaction():
-                self._store.print_jobs.put(self._store.print_jobs.get(print_job.id).with_(stuck=found))
+                print_job = self._store.print_jobs.get(print_job.id)
+                if print_job.state in OPEN_PRINT_JOBS:
+                    self._store.print_jobs.put(print_job.with_(stuck=found))
 
     def _is_pending(self, print_job: PrintJob) -> bool:
         return self._movement.sign(print_job.id, "state") in (JobState.PENDING, JobState.PENDING_HELD)

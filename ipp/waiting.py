@@ -10,6 +10,7 @@ from statistics import median
 
 from ipp.pool import MAX_AHEAD, Member, Waiting
 from ipp.shuns import Shuns
+from store.decisions import MOVED
 from store.records import Printer, PrintJob, Sheet, Ticket
 from store.sizes import PrintSize
 from store.states import OPEN_PRINT_JOBS, PrintJobState, SheetState
@@ -50,7 +51,7 @@ def of_ticket(store: Store, ticket: Ticket, printers: int) -> list[Waiting]:
                 profiles[sheet.profile_id],
                 sheet.printer_id,
                 ticket.priority,
-                _avoids(store, sheet),
+                **_avoids(store, sheet),
             )
         )
     return found
@@ -64,10 +65,12 @@ def of_print_job(store: Store, print_job: PrintJob) -> Waiting:
     return Waiting(sheet.id, ticket.id, sheet.size, print_job.copies, profile, sheet.printer_id, ticket.priority)
 
 
-def _avoids(store: Store, sheet: Sheet) -> int | None:
-    """The printer from which a sheet was taken without its word, as long as that is so."""
+def _avoids(store: Store, sheet: Sheet) -> dict[str, int]:
+    """The printer that a sheet should not go to (again), and how strictly; see Waiting."""
     last = store.print_jobs.find(sheet.print_job_id) if sheet.print_job_id else None
-    return last.printer_id if last is not None and last.is_orphaned else None
+    if last is None or not (last.is_orphaned or last.reason == MOVED):
+        return {}
+    return {"avoids" if last.is_orphaned else "moved_from": last.printer_id}
 
 
 def unassigned(store: Store, ticket_id: int) -> int:

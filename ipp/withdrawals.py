@@ -85,8 +85,9 @@ class Withdrawals:
             done = listed.impressions_completed or 0
             what = "it comes out" if print_job.copies == 1 else f"up to {print_job.copies - done} more copies come out"
             told = f"{printer.name} has begun with it: {what}"
-            if print_job.reason != told:
-                with self._store.transaction():
+            with self._store.transaction():
+                print_job = self._store.print_jobs.get(print_job.id)
+                if print_job.state in OPEN_PRINT_JOBS and print_job.reason != told:
                     self._store.print_jobs.put(print_job.with_(reason=told))
             await asyncio.sleep(AGAIN_S)
 

@@ -12,6 +12,7 @@ from store.records import Outcome, PrintJob, Sheet, Ticket
 from store.states import PrintJobState, SheetState
 from store.tables import Store
 
+MOVED = "a person moved it"  # why a print job ended whose sheet is meant for another printer
 WAIT_LONGER_S = 900.0  # a person who chooses to wait is not asked again before
 
 
@@ -209,7 +210,7 @@ def print_elsewhere(store: Store, print_job_id: int, now: datetime) -> PrintJob:
         if not print_job.is_surely_unbegun:
             raise Conflict("the printer may have begun with it: look at the paper first")
         has_heard = print_job.job_id is not None
-        return settle_print_job(store, print_job, "cancel", now, reason="a person moved it", is_orphaned=has_heard)
+        return settle_print_job(store, print_job, "cancel", now, reason=MOVED, is_orphaned=has_heard)
 
 
 def _stuck(store: Store, print_job_id: int) -> PrintJob:

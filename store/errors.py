@@ -7,6 +7,7 @@
   + StoreTooNew        written by a newer version                 install that version, or restore the copy kept
   + NotFound           no such thing in a table                   (a wrong id or number)
   + Conflict           the thing changed meanwhile, or is in use  look again and repeat
+    - Overtaken        it moved on in other hands                 nothing: what it became counts
   + ImpossibleMove     an event that this state does not know     (a programming error, or a click too late)
 """
 
@@ -43,6 +44,10 @@ class NotFound(StoreError):
 
 class Conflict(StoreError):
     """The change does not fit what is stored."""
+
+
+class Overtaken(Conflict):
+    """The thing is not any more what it was when the change was decided."""
 
 
 class ImpossibleMove(StoreError):

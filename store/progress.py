@@ -104,9 +104,12 @@ def settle_print_job(
 ) -> PrintJob:
     """Move a print job to its end, its sheet with it, and the ticket when that was its last sheet.
 
+    Where somebody else has moved it meanwhile, that counts, and nothing is changed: printers take their time to answer,
+    and people decide in between.
+
     Args:
         store: the open store.
-        print_job: the row.
+        print_job: the row as it was when this was decided.
         event: what happened.
         now: the time.
         holds: a person must say whether the sheet is printed again, instead of its failing.
@@ -114,7 +117,11 @@ def settle_print_job(
         changes: further fields of the row, such as the reason.
     """
     with store.transaction():
-        moved = move_print_job(store, print_job, event, now, **changes)
+        current = store.print_jobs.get(print_job.id)
+        if current.state is not print_job.state:
+            log.info("print_job.overtaken", id=current.id, state=current.state.value, event_name=event)
+            return current
+        moved = move_print_job(store, current, event, now, **changes)
         sheet = store.sheets.get(moved.sheet_id)
         is_wanted = not moved.withdrawal and store.tickets.get(moved.ticket_id).state not in states.ENDED_TICKETS
         if moved.state is PrintJobState.COMPLETED:
@@ -143,7 +150,7 @@ def settle_orphan(store: Store, print_job: PrintJob, copies: int | None, now: da
         now: the time.
     """
     with store.transaction():
-        print_job = print_job.with_(is_orphaned=False)
+        print_job = store.print_jobs.get(print_job.id).with_(is_orphaned=False)
         store.print_jobs.put(print_job)
         sheet = store.sheets.find(print_job.sheet_id)
         if sheet is None or copies is None:

@@ -90,6 +90,7 @@ def _first_schema(tables: Tables) -> None:
 _CANCELED = "canceled in the panel"  # as the second schema said it
 _NEW_IN_3 = {
     "tickets": ("fault",),
+    "instructions": ("orphans",),
     "print_jobs": ("withdrawal", "identity", "is_acknowledged", "stuck", "is_orphaned"),
     "changes": ("reason",),
     "printers": ("is_known_by_address", "stranger", "twin", "one_device_at"),

@@ -49,7 +49,12 @@ PRINTER = Printer(id=1, name="Lab One", uri="ipp://x")
 STATES: list[tuple[dict[str, Any], str, PrintJobState, StuckReason]] = [
     ({"state": PrinterState.UNREACHABLE}, "", PrintJobState.SENT, StuckReason.UNREACHABLE),
     ({"state": PrinterState.STOPPED, "state_reasons": ("media-jam",)}, "", PrintJobState.SENT, StuckReason.STOPPED),
-    ({"state": PrinterState.PROCESSING, "state_reasons": ("media-needed",)}, "", PrintJobState.SENT, StuckReason.WISHES),
+    (
+        {"state": PrinterState.PROCESSING, "state_reasons": ("media-needed",)},
+        "",
+        PrintJobState.SENT,
+        StuckReason.WISHES,
+    ),
     ({"state": PrinterState.IDLE}, "it is busy", PrintJobState.CREATED, StuckReason.BUSY),
     ({"state": PrinterState.PROCESSING}, "", PrintJobState.SENT, StuckReason.SILENT),
 ]
@@ -156,6 +161,30 @@ def test_what_is_held_and_not_released_is_printed_elsewhere_and_taken_from_the_f
         ends_as(store, TicketState.FINISHED)
         until(lambda: not store.print_jobs.get(job.id).is_orphaned, "the first one has let it go")
         first.pull(answers={})
+    assert copies_by_sheet(first, second) == {"1": 1} and first.printed() == []
+
+
+def test_what_a_person_moves_while_the_printer_is_answering_is_left_nowhere(
+    store: Store, pool: PrinterPool, quiet_printer: StartVirtual
+) -> None:
+    """Its printer has made a job when the person has long decided: that job is canceled, and nothing else changes."""
+    first = quiet_printer("First")
+    first.pull(answer_delay_s=3)
+    add_printer(store, pool, first.uri, "First")
+    drawn_ticket(store, pool, [1])
+    with room(store):
+        until(lambda: store.printer_status.find(1), "the first one has told of itself")
+        job = stuck_job(store, StuckReason.BUSY)
+        assert job.state is PrintJobState.INTENDED
+        second = quiet_printer("Second")
+        add_printer(store, pool, second.uri, "Second")
+        decisions.print_elsewhere(store, job.id, NOW)
+        until(lambda: store.print_jobs.get(job.id).job_id, "the first one has answered")
+        first.pull(answer_delay_s=0)
+        ends_as(store, TicketState.FINISHED)
+        until(lambda: not store.print_jobs.get(job.id).is_orphaned, "the first one has let it go")
+    row = store.print_jobs.get(job.id)
+    assert (row.state, row.reason) == (PrintJobState.CANCELED, decisions.MOVED)
     assert copies_by_sheet(first, second) == {"1": 1} and first.printed() == []
 
 

@@ -79,6 +79,23 @@ def test_the_printers_word_settles_a_sheet_that_was_canceled(
     assert ticket.results[0].copies == done and len(ticket.results) == 3
 
 
+def test_what_was_settled_meanwhile_is_not_settled_again(store: Store, ticket: Ticket) -> None:
+    """A printer answers after seconds; what it says is about the row as it was."""
+    as_it_was = store.print_jobs.get(1)
+    progress.settle_print_job(store, as_it_was, "cancel", NOW, reason="elsewhere")
+    sheet = store.sheets.get(1)
+    again = progress.settle_print_job(store, as_it_was, "abort", NOW, holds=True, reason="canceled there")
+    assert (again.state, again.reason) == (PrintJobState.CANCELED, "elsewhere")
+    assert store.sheets.get(1) == sheet
+
+
+def test_a_wish_is_not_lost_by_what_a_printer_says_of_the_row_as_it_was(store: Store, ticket: Ticket) -> None:
+    as_it_was = store.print_jobs.get(1)
+    decisions.cancel_ticket(store, ticket.id, NOW, "Kim")
+    progress.settle_print_job(store, as_it_was, "abort", NOW, holds=True, reason="canceled there")
+    assert (store.sheets.get(1).state, store.sheets.get(1).reason) == (SheetState.CANCELED, "canceled by Kim")
+
+
 def test_one_sheet_is_canceled_and_the_ticket_goes_on_without_it(store: Store, ticket: Ticket) -> None:
     assert decisions.cancel_sheet(store, 2, NOW, "Kim").state is SheetState.CANCELED
     decisions.cancel_sheet(store, 1, NOW, "Kim")
