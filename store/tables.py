@@ -27,6 +27,7 @@ from store.hot_folders import HotFolder
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
 from store.queues import PrintQueue, QueueJob
+from store.reach import Reach
 from store.records import (
     Alert,
     AlertSettings,
@@ -251,6 +252,7 @@ class Store:
         self.archived_months = Shelf(db, "archived_months", ArchivedMonth)
         self.clock_marks = Shelf(db, "clock_marks", ClockMarks)
         self.clock = Clock(machine, self._marks(), expects_time_server)
+        self.reach = Reach(self.clock)
         self._marked_s, self._marked_version = self.clock.monotonic(), self.version
         if not self.is_on_trial:
             with suppress(StoreUnavailable):  # a full disk: nothing is dated, either
@@ -360,8 +362,8 @@ class Store:
         return [self._database.journal.failed] if self._database.journal.failed else []
 
     def troubles(self, min_free_bytes: int) -> list[str]:
-        """What is wrong with the clock and what the store lies on, in sentences that say what to do; empty while all
-        is well."""
+        """What is wrong with the clock, what the store lies on and the folders that it needs, in sentences that say
+        what to do; empty while all is well."""
         journal = self._database.journal
         kept = self.folder.store / "damaged"
         found = [f"{note}. The files as they were lie in {kept}. Compare prints with orders" for note in journal.damage]
@@ -380,6 +382,11 @@ class Store:
                 f"The disk is nearly full ({free_mb} MB free): no new records or pictures are taken until there is "
                 "room. What was accepted goes on. Delete old files from the output folder"
             )
+        found += [
+            f"The folder {silence.root} has not answered since {self.local(silence.since):%H:%M}: look whether the "
+            "server or the disk that it lies on is there. What needs it waits, and goes on by itself"
+            for silence in self.reach.silent()
+        ]
         return [*found, self._clock_trouble()] if self.clock.is_told else found
 
     def _clock_trouble(self) -> str:

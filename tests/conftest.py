@@ -15,6 +15,7 @@ import structlog
 from store.tables import Store
 from tests.lab import CupsServer, EvePrinter, Network, VirtualPrinterProcess
 from tests.machine_time import SetTime
+from tests.share import Share
 
 # Tests with these share the machine's network with each other: they run one after the other.
 NETWORKED = {"network", "eve_printer", "virtual_printer", "cups_server", "appliance", "contract_run", "room"}
@@ -101,6 +102,14 @@ def timed_store(tmp_path: Path, machine: SetTime) -> Iterator[Store]:
     opened = Store(tmp_path / "data", machine=machine)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Iterator[Share]:
+    """A mounted folder whose server can go away."""
+    mounted = Share(tmp_path / "lan")
+    yield mounted
+    mounted.stop()
 
 
 @pytest.fixture(scope="session")
