@@ -21,6 +21,7 @@ from appliance.config import PANEL, Settings
 from appliance.convert import convert
 from appliance.hot_folders import HotFolders
 from appliance.incoming import Incoming
+from appliance.keeping import Limits
 from appliance.sample_printers import SamplePrinters
 from appliance.supervision import Loop
 from appliance.webhooks import Webhooks, try_to_send
@@ -76,7 +77,8 @@ class Process:
         hot_root = settings.hot_folders or self.store.folder.root / "hot"
         for folder in settings.shared_folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        hot_folders = HotFolders(self.store, hot_root)
+        limits = Limits(settings.max_image_mb * 1_000_000, settings.min_free_mb * 1_000_000)
+        hot_folders = HotFolders(self.store, hot_root, limits, self._stopping.is_set)
         sample_printers = SamplePrinters(self.store)
         self._converters = Workers(1, settings.render_limit_s)
         self.tls = tls_context(self.store.folder.root / "tls", settings.local_names)
@@ -109,7 +111,7 @@ class Process:
         store = self.store
         working = (
             Loop("Drawing", store, render_loop.step, rest=render_loop.rest, end=render_loop.stop),
-            Loop("Hot folders", store, hot_folders.step),
+            Loop("Hot folders", store, hot_folders.step, end=hot_folders.stop),
             Loop("Print queues", store, incoming.step, wakes_on_change=True),
             Loop("Sample printers", store, sample_printers.step, end=sample_printers.stop),
         )

@@ -109,7 +109,7 @@ def _second_schema_again(tables: Tables) -> None:
         for document in tables.get(table, {}).values():
             for name in names:
                 document.pop(name, None)
-    for table in ("clock_marks", "archived_months"):
+    for table in ("clock_marks", "archived_months", "hot_folder_notices"):
         tables.pop(table, None)
     for sheet in tables.get("sheets", {}).values():
         if sheet.get("state") == "canceled":
