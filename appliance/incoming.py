@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
+from appliance.names import readable
 from appliance.take_apart import TakeApart, take_apart
 from ipp.job_ticket import JobTicket, colorization, profile_of, read
 from ipp.queue import PoolQueue, order_of, ticket_of
@@ -17,6 +20,7 @@ from render.errors import RenderError
 from render.workers import Workers
 from store import queue_jobs
 from store.profiles import RenderProfile
+from store.pulse import Items
 from store.pushed import ImageRef, Item, RecordKind, RecordPush
 from store.queues import Page, PrintQueue, QueueJob
 from store.states import QueueJobState, TicketState
@@ -27,6 +31,9 @@ log = structlog.get_logger("queues")
 BUSY_S, IDLE_S = 0.05, 0.5
 MOST_RENDERING = 8  # tickets of print queues that are not drawn yet; more would not let anybody be promoted
 _ENDED = "the program that opens documents was ended by this one: it is damaged"
+BEGIN, SETTLE = "begin", "settle"  # what is done about a job
+MOST_FAULTS = 5  # of ours with one job, in a row
+_FAULT = "a fault in Printroom: send the support file from Health and log to whoever looks after this box"
 MOST_ITEMS = 10_000  # of a record
 _PHOTOS = ("image/jpeg", "image/png")
 
@@ -43,6 +50,7 @@ class Incoming:
         """
         self._store, self._workers, self._max_pixels = store, workers, max_pixels
         self._running: dict[int, tuple[Future[Any], JobTicket]] = {}
+        self._items = Items("queue_job", store.clock.monotonic)
         self._has_resumed = False
         self._crashed: set[int] = set()  # jobs that were open when a process died
 
@@ -69,7 +77,8 @@ class Incoming:
             for job in sorted(pending, key=order_of):
                 if len(self._running) >= self._workers.count or not self._has_room():
                     break
-                self._begin(queue, job, now)
+                if self._items.may((job.id, BEGIN)) and self._items.may((job.id, SETTLE)):
+                    self._attempt(BEGIN, job, partial(self._begin, queue, job, now), now)
 
     def _has_room(self) -> bool:
         rendering = sum(
@@ -98,23 +107,44 @@ class Incoming:
 
     def _collect(self, now: datetime) -> None:
         for job_id in [job_id for job_id, (future, _) in self._running.items() if future.done()]:
-            future, ticket = self._running.pop(job_id)
+            future, ticket = self._running[job_id]
             job = self._store.queue_jobs.find(job_id)
-            if job is None or job.state is not QueueJobState.CONVERTING:
-                continue  # canceled meanwhile
-            error = future.exception() if not future.cancelled() else BrokenProcessPool()
-            if error is None:
-                self._open(job, ticket, future.result(), now)
-            elif isinstance(error, BrokenProcessPool) and job_id not in self._crashed:
-                self._crashed.add(job_id)  # perhaps another job's fault: once more
-                with self._store.transaction():
-                    queue_jobs.move(self._store, job, "retry", now)
-            else:
-                known = isinstance(error, RenderError)
-                reason = str(error) if known else _ENDED
-                log.warning("queue_job.failed", id=job_id, error=repr(error))
-                with self._store.transaction():
-                    queue_jobs.move(self._store, job, "abort", now, reason=reason)
+            if job is not None and job.state is QueueJobState.CONVERTING:  # else it was canceled meanwhile
+                self._attempt(SETTLE, job, partial(self._settle, job, ticket, future, now), now)
+            del self._running[job_id]  # not before: a full disk lets this be done again
+
+    def _settle(self, job: QueueJob, ticket: JobTicket, future: Future[Any], now: datetime) -> None:
+        error = future.exception() if not future.cancelled() else BrokenProcessPool()
+        if error is None:
+            self._open(job, ticket, future.result(), now)
+        elif isinstance(error, BrokenProcessPool) and job.id not in self._crashed:
+            self._crashed.add(job.id)  # perhaps another job's fault: once more
+            with self._store.transaction():
+                queue_jobs.move(self._store, job, "retry", now)
+        else:
+            known = isinstance(error, RenderError)
+            reason = str(error) if known else _ENDED
+            log.warning("queue_job.failed", id=job.id, error=repr(error))
+            with self._store.transaction():
+                queue_jobs.move(self._store, job, "abort", now, reason=reason)
+
+    def _attempt(self, step: str, job: QueueJob, work: Callable[[], None], now: datetime) -> None:
+        """Work on one job. A fault of ours in it keeps no other; it is tried a few times, and then given up."""
+        key = (job.id, step)
+        with self._items.guard(key, str(job.id)):
+            work()
+        failures, error = self._items.failures(key), self._items.error(key)
+        if not failures:
+            return
+        with self._store.transaction():
+            known = self._store.queue_jobs.find(job.id)
+            if known is None or known.state not in (QueueJobState.PENDING, QueueJobState.CONVERTING):
+                return  # canceled meanwhile
+            if failures >= MOST_FAULTS:
+                queue_jobs.move(self._store, known, "abort", now, reason=f"{_FAULT} ({error})")
+                self._items.forget(key)
+            elif known.state is QueueJobState.CONVERTING:
+                queue_jobs.move(self._store, known, "retry", now)
 
     def _open(self, job: QueueJob, ticket: JobTicket, pages: tuple[Page, ...], now: datetime) -> None:
         queue = self._store.print_queues.find(job.queue_id)
@@ -156,8 +186,8 @@ def record_of(queue: PrintQueue, job: QueueJob, ticket: JobTicket, pages: tuple[
         number=f"{queue.path}-{job.id}",
         revision=int(job.created_at.timestamp()),
         status="sent",
-        client_name=job.user[:200],
-        location=job.host[:200],
+        client_name=readable(job.user),
+        location=readable(job.host),
         images=tuple(images.values()),
         items=tuple(items),
     )
