@@ -67,6 +67,7 @@ class HotFolders:
         self._patience_s, self._is_stopping = patience_s, is_stopping
         self._items = Items("hot_folder", store.clock.monotonic)
         self._watches: dict[int, Watch] = {}
+        self._silent: set[int] = set()  # that do not answer
         self._under_way: dict[int, tuple[Watch, Future[Findings], float]] = {}
         self._next_s: dict[int, float] = {}
         self._latest: dict[int, HotFolderNotice] = {}
@@ -83,6 +84,7 @@ class HotFolders:
         self._forget_notices(set(active))
         for hot_folder in active.values():
             self._begin(hot_folder)
+            self._log_silence(hot_folder)
         wait([future for _, future, _ in self._under_way.values()], self._patience_s)
         failed: StoreUnavailable | None = None
         self._has_more = False
@@ -121,6 +123,16 @@ class HotFolders:
         except OutOfReach:
             return  # it is named, and looked at when it answers
         self._under_way[hot_folder.id] = (watch, future, now_s)
+
+    def _log_silence(self, hot_folder: HotFolder) -> None:
+        """People are told by the store, as of every folder that does not answer."""
+        is_silent = self._store.reach.is_silent(self._root / hot_folder.name)
+        if is_silent and hot_folder.id not in self._silent:
+            self._silent.add(hot_folder.id)
+            log.warning("hot_folder.silent", name=hot_folder.name)
+        elif not is_silent and hot_folder.id in self._silent:
+            self._silent.remove(hot_folder.id)
+            log.info("hot_folder.answers_again", name=hot_folder.name)
 
     def _collect(self, hot_folder: HotFolder, future: Future[Findings], began_s: float, now: datetime) -> None:
         error = future.exception()

@@ -52,7 +52,7 @@ def send_mail(settings: AlertSettings, text: str) -> None:
             f"the mail server {readable(settings.smtp_host)} did not take the mail: it {_why(error)}: "
             "check host, port, security, user and password"
         ) from error
-    except ValueError as error:  # UnicodeError too: letters that mail cannot have
+    except Exception as error:  # letters, or addresses, that mail cannot have: Python's parser raises whatever it likes
         said = readable(str(error), MOST_SHOWN)
         raise AlertFailed(
             f"the mail cannot be sent ({said}): write addresses, host, user and password in plain letters"

@@ -341,6 +341,8 @@ def test_tls_that_a_mail_server_does_not_speak_is_told(security: MailSecurity) -
         {"mail_to": "no address at all"},
         {"mail_to": "a@b.example\r\nBcc: x@y.example"},
         {"mail_to": ",;,"},
+        {"mail_to": "a:b"},
+        {"mail_to": '"", <>'},
         {"mail_from": "Müller <müller@studio.example>"},
         {"smtp_host": "x" * 64 + ".example"},
         {"smtp_host": "..."},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,10 @@ import pytest
 
 from appliance import claims, keeping, watching
 from store.hot_folders import HotFolder
+from store.profiles import RenderProfile
 from store.reach import Steps
 from store.tables import Store
+from tests.appliance.conftest import Appliance
 from tests.appliance.hot_place import PHOTO, Place
 from tests.lab import until
 from tests.machine_time import SetTime
@@ -202,3 +207,28 @@ def test_looking_rests_at_least_as_long_as_it_took(
     monkeypatch.setattr(claims.Place, "prepare", slow)
     place.look(60)
     assert len(looks) >= 3 and all(later - earlier >= 40 for earlier, later in pairwise(looks))
+
+
+def test_a_box_starts_works_and_ends_while_its_share_hangs(
+    appliance: Callable[..., Appliance], share: Share, tmp_path: Path
+) -> None:
+    with contextlib.closing(Store(tmp_path / "data")) as store:
+        store.render_profiles.add(RenderProfile(name="Lustre"))
+        store.hot_folders.add(HotFolder(name="Prints", profile_id=1))
+    share.hang()
+    box = appliance(tmp_path / "data", PRINTROOM_HOT_FOLDERS=str(share.mount))
+
+    def is_alive() -> bool:
+        with urllib.request.urlopen(f"{box.url}/health/alive", timeout=10) as answer:
+            return bool(json.load(answer)["healthy"])
+
+    until(lambda: "hot_folder.silent" in box.log(), "the share is named", within_s=60)
+    assert is_alive()
+    share.go_on()
+    until((share.server / "Prints").is_dir, "the hot folder is made")
+    (share.server / "Prints" / os.fsdecode(b"M\xfcller\n.jpg")).write_bytes(PHOTO)
+    until(lambda: list((share.server / "Prints").glob(f"{claims.DONE}/*/*.jpg")), "it is taken")
+    assert is_alive() and "loop.failed" not in box.log()
+    share.hang()
+    box.stop()
+    assert "process.stopped" in box.log()
