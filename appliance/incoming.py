@@ -80,10 +80,11 @@ class Incoming:
         return BUSY_S if self._running else IDLE_S
 
     def _resume(self, now: datetime) -> None:
-        """What was being converted when the box went down is begun again."""
+        """What was being converted when the box went down, or could not be written down, is begun again."""
         with self._store.transaction():
             for job in self._store.queue_jobs.by("state", QueueJobState.CONVERTING.value):
-                queue_jobs.move(self._store, job, "retry", now)
+                if job.id not in self._running:
+                    queue_jobs.move(self._store, job, "retry", now)
         self._has_resumed = True
 
     # -- one job's troubles ---------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ def configure(level: str, file: Path | None = None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if file is not None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES - 1, delay=True))
+        how = {"encoding": "utf-8", "errors": "backslashreplace"}  # names of files may hold what is no letter
+        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES - 1, delay=True, **how))
     logging.raiseExceptions = False  # a full disk takes no lines: standard error has them
     for handler in handlers:
         handler.setFormatter(_Layout("ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))

@@ -21,6 +21,7 @@ from appliance.config import PANEL, Settings
 from appliance.convert import convert
 from appliance.hot_folders import HotFolders
 from appliance.incoming import Incoming
+from appliance.keeping import Limits
 from appliance.sample_printers import SamplePrinters
 from appliance.supervision import Loop
 from appliance.webhooks import Webhooks, try_to_send
@@ -61,6 +62,7 @@ class Process:
         # a quarter of a second, again and again.
         gc.freeze()
         self._stopping = threading.Event()
+        self._has_begun = False
         render_loop = RenderLoop(
             self.store,
             Workers(settings.workers, settings.render_limit_s),
@@ -71,12 +73,13 @@ class Process:
             timedelta(seconds=settings.image_wait_s),
         )
         housekeeper = Housekeeper(self.store, settings.retention)
-        alerts = Alerts(self.store, settings.min_free_mb * 1_000_000)
+        alerts = Alerts(self.store, settings.min_free_mb * 1_000_000, self._states_to_tell)
         webhooks = Webhooks(self.store, self._stopping.is_set)
         hot_root = settings.hot_folders or self.store.folder.root / "hot"
         for folder in settings.shared_folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        hot_folders = HotFolders(self.store, hot_root)
+        limits = Limits(settings.max_image_mb * 1_000_000, settings.min_free_mb * 1_000_000)
+        hot_folders = HotFolders(self.store, hot_root, limits, self._stopping.is_set)
         sample_printers = SamplePrinters(self.store)
         self._converters = Workers(1, settings.render_limit_s)
         self.tls = tls_context(self.store.folder.root / "tls", settings.local_names)
@@ -110,14 +113,14 @@ class Process:
         store = self.store
         working = (
             Loop("Drawing", store, render_loop.step, rest=render_loop.rest, end=render_loop.stop),
-            Loop("Hot folders", store, hot_folders.step),
+            Loop("Hot folders", store, hot_folders.step, end=hot_folders.stop),
             Loop("Print queues", store, incoming.step, wakes_on_change=True),
             Loop("Sample printers", store, sample_printers.step, end=sample_printers.stop),
         )
         quiet = (
             Loop("Housekeeping", store, housekeeper.step, stuck_after_s=0),  # a month of history may take its time
             Loop("Alerts", store, alerts.step),
-            Loop("Webhooks", store, webhooks.step, wakes_on_change=True, stuck_after_s=0),  # silent addresses do, too
+            Loop("Webhooks", store, webhooks.step, wakes_on_change=True),
             Loop("Clock", store, self._remember_time),
         )
         self._loops = quiet if is_safe else (*working, *quiet)
@@ -153,10 +156,15 @@ class Process:
             is_safe=is_safe,
             is_stopping=self._stopping.is_set,
         )
+        self._has_begun = True
         log.info("process.started", data=str(settings.data), pid=os.getpid())
 
     def _states(self) -> list[LoopState]:
         return [*(loop.state for loop in self._loops), *([] if self.services.is_safe else self.room.states())]
+
+    def _states_to_tell(self) -> list[LoopState]:
+        """Whoever begins or ends in good order is no trouble."""
+        return self._states() if self._has_begun and not self._stopping.is_set() else []
 
     def _remember_time(self, now: datetime) -> float:
         del now  # the store has its own

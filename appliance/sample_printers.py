@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from store.pulse import Items
 from store.tables import Store
 
 log = structlog.get_logger("sample")
@@ -26,6 +27,7 @@ class SamplePrinters:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._items = Items("sample_printer", store.clock.monotonic)
 
     def stop(self) -> None:
         """End what was started."""
@@ -38,9 +40,12 @@ class SamplePrinters:
         wanted = set(sample.printers if sample else ())
         for printer_id, process in list(self._running.items()):
             if printer_id not in wanted or process.poll() is not None:
-                self._end(printer_id)
+                with self._items.guard(printer_id, str(printer_id)):
+                    self._end(printer_id)
         for printer_id in wanted - set(self._running):
-            self._begin(printer_id)
+            if self._items.may(printer_id):
+                with self._items.guard(printer_id, str(printer_id)):
+                    self._begin(printer_id)
         return LOOK_EVERY_S
 
     def _begin(self, printer_id: int) -> None:

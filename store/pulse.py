@@ -17,18 +17,18 @@ from store.errors import StoreUnavailable
 
 log = structlog.get_logger("loops")
 
-LONGEST_PAUSE_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 TOLD_FOR_S = 600.0  # a loop that failed is told of for so long, also when it runs again
 STUCK_AFTER_S = 180.0  # no step of any loop takes so long
 
 
-def pause_s(failures: int) -> float:
+def pause_s(failures: int, first_s: float = FIRST_PAUSE_S, longest_s: float = LONGEST_PAUSE_S) -> float:
     """How long something is left alone that failed so often in a row.
 
     >>> [pause_s(count) for count in (1, 2, 3, 10)]
     [1.0, 2.0, 4.0, 60.0]
     """
-    return float(min(2 ** min(failures - 1, 10), LONGEST_PAUSE_S))
+    return float(min(first_s * 2 ** min(failures - 1, 20), longest_s))
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,22 @@ class _Stumble:
 class Items:
     """The things that one loop takes care of, and those among them that it stumbles over."""
 
-    def __init__(self, kind: str, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        monotonic: Callable[[], float],
+        first_s: float = FIRST_PAUSE_S,
+        longest_s: float = LONGEST_PAUSE_S,
+    ) -> None:
         """
         Args:
             kind: for the log: "hot_folder", "webhook".
             monotonic: the clock's.
+            first_s: how long an item is left alone that failed once.
+            longest_s: that failed again and again.
         """
         self._kind, self._monotonic = kind, monotonic
+        self._first_s, self._longest_s = first_s, longest_s
         self._stumbles: dict[Hashable, _Stumble] = {}
         self._lock = threading.Lock()
 
@@ -145,9 +154,10 @@ class Items:
         except Exception as error:
             with self._lock:
                 failures = self._stumbles[key].failures + 1 if key in self._stumbles else 1
-                not_before_s = self._monotonic() + pause_s(failures)
+                not_before_s = self._monotonic() + pause_s(failures, self._first_s, self._longest_s)
                 self._stumbles[key] = _Stumble(failures, not_before_s, repr(error)[:300])
-            log.exception("item.failed", kind=self._kind, name=name, failures=failures, error=repr(error))
+            if failures.bit_count() == 1:  # what fails for a week fills no log
+                log.exception("item.failed", kind=self._kind, name=name, failures=failures, error=repr(error))
         else:
             self.forget(key)
 

@@ -453,6 +453,13 @@ class MailSecurity(StrEnum):
     NONE = "none"
 
 
+class AlertWay(StrEnum):
+    """How people are told."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
 class AlertSettings(Stored):
     """Who is told what needs a person; there is one of these."""
 
@@ -473,9 +480,10 @@ class AlertSettings(Stored):
         return self
 
     @property
-    def is_on(self) -> bool:
-        """Whether anybody is told."""
-        return bool(self.webhook_url or self.mail_to)
+    def ways(self) -> tuple[AlertWay, ...]:
+        """By which people are told; none: nobody is."""
+        set_up = ((AlertWay.WEBHOOK, self.webhook_url), (AlertWay.MAIL, self.mail_to))
+        return tuple(way for way, address in set_up if address)
 
 
 class Alert(Stored):
@@ -484,7 +492,9 @@ class Alert(Stored):
     key: str
     text: str
     since: datetime
-    due_at: datetime  # not tried before
-    sent_at: datetime | None = None
+    began_s: float = 0.0  # in the store's running time: a wrong clock makes nothing last
+    due_at: datetime  # not tried before; for people, and for the version before
+    told_by: tuple[AlertWay, ...] = ()
+    sent_at: datetime | None = None  # by the first of them
     tries: int = 0  # that failed
-    error: str = ""  # of the last one
+    error: str = ""  # of the last one, as long as not every way has told it

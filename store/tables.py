@@ -23,7 +23,7 @@ from store.database import Document
 from store.disk import Disk
 from store.errors import Conflict, NotFound, StoreUnavailable
 from store.folder import DataFolder, FolderLock, signs_of_use
-from store.hot_folders import HotFolder
+from store.hot_folders import HotFolder, HotFolderNotice
 from store.model import Stored
 from store.profiles import RenderProfile, StudioLayout
 from store.queues import PrintQueue, QueueJob
@@ -245,6 +245,7 @@ class Store:
         self.webhooks = Shelf(db, "webhooks", Webhook)
         self.deliveries = Shelf(db, "deliveries", Delivery, webhook=lambda d: d["webhook_id"])
         self.hot_folders = Shelf(db, "hot_folders", HotFolder)
+        self.hot_folder_notices = Shelf(db, "hot_folder_notices", HotFolderNotice)
         self.alert_settings = Shelf(db, "alert_settings", AlertSettings)
         self.alerts = Shelf(db, "alerts", Alert)
         self.box_settings = Shelf(db, "box_settings", BoxSettings)

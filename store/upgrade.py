@@ -94,11 +94,15 @@ _NEW_IN_3 = {
     "print_jobs": ("withdrawal", "identity", "is_acknowledged", "stuck", "is_orphaned"),
     "changes": ("reason",),
     "printers": ("is_known_by_address", "stranger", "twin", "one_device_at"),
+    "alerts": ("began_s", "told_by"),
 }
 
 
 def _third_schema(tables: Tables) -> None:
-    """A sheet that a person canceled is canceled, and not failed."""
+    """A sheet that a person canceled is canceled, and not failed. Alerts know by which ways they were told."""
+    for alert in tables.get("alerts", {}).values():
+        if alert.get("sent_at"):
+            alert["told_by"] = ["webhook", "mail"]
     for sheet in tables.get("sheets", {}).values():
         if sheet.get("state") == "failed" and sheet.get("reason") == _CANCELED:
             sheet["state"] = "canceled"
@@ -110,7 +114,7 @@ def _second_schema_again(tables: Tables) -> None:
         for document in tables.get(table, {}).values():
             for name in names:
                 document.pop(name, None)
-    for table in ("clock_marks", "archived_months"):
+    for table in ("clock_marks", "archived_months", "hot_folder_notices"):
         tables.pop(table, None)
     for sheet in tables.get("sheets", {}).values():
         if sheet.get("state") == "canceled":

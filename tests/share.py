@@ -14,17 +14,19 @@ from tests.lab import find_program, until
 class Share:
     """A mounted folder that hangs when it is told to, as a network share without its server does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         """
         Args:
             folder: where the mount, and what lies on its server, are made.
+            arguments: more of bindfs's, such as --rename-deny.
         """
         self.mount, self.server = folder / "share", folder / "server"
         for path in (self.mount, self.server):
             path.mkdir(parents=True)
         # Nothing is remembered by the kernel: each look asks the server.
         options = "attr_timeout=0,entry_timeout=0,negative_timeout=0"
-        self._process = subprocess.Popen([find_program("bindfs"), "-f", "-o", options, self.server, self.mount])
+        command = [find_program("bindfs"), "-f", "-o", options, *arguments, self.server, self.mount]
+        self._process = subprocess.Popen(command)
         until(lambda: os.path.ismount(self.mount), "the mount")
 
     def hang(self) -> None:

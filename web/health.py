@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from store.alerts import hot_folder_troubles
 from store.reach import OutOfReach, Steps
+from store.states import ENDED_TICKETS, TicketState
 from web import services
 
 pages = Blueprint("health", __name__, url_prefix="/health")
@@ -31,13 +34,45 @@ LOG_NAME = "printroom.log"
 _SECRETS = ("password", "token", "secret", "smtp_password", "username")
 
 
+@dataclass(frozen=True)
+class Item:
+    """One thing that needs a look, while the box goes on."""
+
+    text: str  # a sentence
+    link: str  # where to look
+
+
 @pages.get("/")
 def index() -> str:
-    """Facts, in words."""
+    """Facts, in words: what is wrong with the box as a whole, and with single things that it takes care of."""
     parts = services()
     troubles = [*parts.store.troubles(parts.min_free_bytes), *(loop.trouble for loop in parts.loops() if loop.trouble)]
-    clock = parts.store.clock
-    return render_template("health.html", facts=facts(), troubles=troubles, confirms_clock=clock.trouble is not None)
+    confirms = parts.store.clock.trouble is not None
+    return render_template("health.html", facts=facts(), troubles=troubles, items=_items(), confirms_clock=confirms)
+
+
+def _items() -> list[Item]:
+    store = services().store
+    found = [
+        Item(
+            f"Ticket {ticket.id} is held because of a fault in Printroom.", url_for("tickets.show", ticket_id=ticket.id)
+        )
+        for state in TicketState
+        if state not in ENDED_TICKETS
+        for ticket in store.tickets.by("state", state.value)
+        if ticket.fault is not None
+    ]
+    for hot_folder_id, text in hot_folder_troubles(store):
+        found.append(Item(text, url_for("hot_folders.edit", folder_id=hot_folder_id)))
+    for webhook in store.webhooks.all():
+        failing = [one for one in store.deliveries.by("webhook", webhook.id) if one.error]
+        if failing:
+            changes = f"{len(failing)} change{'s' if len(failing) > 1 else ''}"
+            given_up = sum(one.is_dead for one in failing)
+            text = f"Webhook {webhook.name} did not take {changes}" + (f", {given_up} given up" if given_up else "")
+            found.append(Item(f"{text}: {failing[-1].error}.", url_for("webhooks.index")))
+    errors = {alert.error for alert in store.alerts.all() if alert.error}
+    return found + [Item(f"Alerts do not get through: {error}.", url_for("alerts.edit")) for error in sorted(errors)]
 
 
 @pages.post("/clock")
@@ -49,7 +84,11 @@ def confirm_clock() -> AnyResponse:
 
 @pages.get("/alive")
 def alive() -> tuple[Response, int]:
-    """For the box's own health check, without a login: whether the store can be read and every loop runs."""
+    """For the box's own health check, without a login: whether the store can be written and every loop runs.
+
+    A ticket, hot folder, printer, webhook or mail server that does not work is no reason to take the box for broken:
+    it would be restarted, or an update given up, because of a file name.
+    """
     parts = services()
     problems = [*(loop.trouble for loop in parts.loops() if loop.is_failing), *parts.store.failures()]
     return jsonify(version=parts.version, healthy=not problems, problems=problems), 503 if problems else 200

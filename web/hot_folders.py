@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from store.hot_folders import HotFolder
+from store.hot_folders import HotFolder, sentences
 from web import forms, services
 
 pages = Blueprint("hot_folders", __name__, url_prefix="/hot-folders")
@@ -24,7 +24,7 @@ def index() -> str:
         {
             "folder": one,
             "profile": profiles.get(one.profile_id, "a render profile that was removed"),
-            "problems": _count(one, "Problems"),
+            "told": _told(one),
             "place": _root() / one.name,
         }
         for one in store.hot_folders.all()
@@ -37,13 +37,14 @@ def _root() -> Path:
     return root if root is not None else services().store.folder.root / "hot"
 
 
-def _count(folder: HotFolder, below: str) -> int:
-    """How many things lie in Problems, their explanations not counted."""
-    try:
-        names = [path.name for path in (_root() / folder.name / below).iterdir()]
-    except OSError:
-        return 0
-    return sum(not name.endswith(" - why.txt") for name in names)
+def _told(folder: HotFolder) -> list[str]:
+    """What people should know of a hot folder. Nobody looks into it for that: its share may hang."""
+    store = services().store
+    notice = store.hot_folder_notices.find(folder.id)
+    told = list(sentences(folder, notice).values()) if notice else []
+    if store.reach.is_silent(_root() / folder.name):
+        told.insert(0, f"Hot folder {folder.name} does not answer: look whether the share that it lies on is there")
+    return told
 
 
 @pages.route("/new", methods=["GET", "POST"], defaults={"folder_id": 0})
@@ -79,8 +80,16 @@ def edit(folder_id: int) -> str | AnyResponse | tuple[str, int]:
 
 
 def _form(form: Mapping[str, Any], errors: forms.Errors, known: HotFolder | None) -> str:
-    profiles = services().store.render_profiles.all()
-    return render_template("hot_folder_form.html", form=form, errors=errors, known=known, profiles=profiles)
+    store = services().store
+    return render_template(
+        "hot_folder_form.html",
+        form=form,
+        errors=errors,
+        known=known,
+        profiles=store.render_profiles.all(),
+        told=_told(known) if known else [],
+        notice=store.hot_folder_notices.find(known.id) if known else None,
+    )
 
 
 @pages.post("/<int:folder_id>/remove")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipp.estimates import Target, Wanted, estimates, rates
 from ipp.supplies import forecast
+from store.alerts import hot_folder_troubles
 from store.records import Sheet, Ticket
 from store.settings import SetupStep
 from store.states import ENDED_TICKETS, OPEN_PRINT_JOBS, SETTLED_SHEETS, SheetState, TicketState
@@ -46,7 +47,8 @@ def today() -> dict[str, Any]:
     known = rates(store.printers.all(), statuses, store.print_jobs.newest(200))
     left_s = estimates(wanted, known)
     box = [*store.troubles(services().min_free_bytes), *(loop.trouble for loop in services().loops() if loop.trouble)]
-    needs = [Need(f"{text}.") for text in box] + _needs(tickets) + _given_up()
+    hot_folders = [Need(text) for _, text in hot_folder_troubles(store)]
+    needs = [Need(f"{text}.") for text in box] + _needs(tickets) + hot_folders + _given_up()
     return {
         "open_tickets": [{**summary(ticket), "left_s": _time_left(ticket, left_s)} for ticket in tickets],
         "ended_tickets": [summary(ticket) for ticket in ended[:RECENT]],

@@ -6,69 +6,31 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from appliance import hot_folders
-from appliance.hot_folders import HotFolders
+from appliance import claims, drops
 from render.samples import sample_photo
 from store import intake, progress
+from store.folder import DataFolder
 from store.hot_folders import HotFolder
-from store.profiles import RenderProfile
 from store.pushed import RecordKind, RecordPush
-from store.records import ItemResult, Outcome, Record
+from store.records import ItemResult, Outcome
 from store.states import TicketState
 from store.tables import Store
 from tests.appliance.conftest import Appliance, Studio
+from tests.appliance.hot_place import PHOTO, Place
 from tests.lab import VirtualPrinterProcess, until
 from tests.machine_time import SetTime
 from tests.studio import NOW
-
-PHOTO = sample_photo(1, 90, 60)
 
 
 @pytest.fixture
 def store(timed_store: Store) -> Store:
     return timed_store
-
-
-class Place:
-    """A hot folder, with time that passes when it is told to."""
-
-    def __init__(self, store: Store, machine: SetTime, root: Path, **changes: object) -> None:
-        profile = store.render_profiles.add(RenderProfile(name="Lustre"))
-        fields = {"name": "Lustre 8x10", "profile_id": profile.id, **changes}
-        store.hot_folders.add(HotFolder.model_validate(fields))
-        self.store, self.machine, self.root, self.path = store, machine, root, root / "Lustre 8x10"
-        self.watcher = HotFolders(store, root)
-        self.path.mkdir(parents=True)
-
-    def drop(self, name: str, content: bytes = PHOTO) -> Path:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return path
-
-    def look(self, times: int = 1, every_s: float = 2) -> None:
-        for _ in range(times):
-            self.watcher.step(self.store.clock.now())
-            self.machine.pass_s(every_s)
-
-    def restart(self) -> None:
-        self.watcher = HotFolders(self.store, self.root)
-
-    @property
-    def records(self) -> list[Record]:
-        return self.store.records.all()
-
-    def here(self) -> list[str]:
-        own = (hot_folders.TAKEN, hot_folders.DONE, hot_folders.PROBLEMS)
-        return sorted(path.name for path in self.path.iterdir() if path.name not in own)
-
-    def why(self) -> str:
-        return "".join(path.read_text() for path in (self.path / hot_folders.PROBLEMS).glob("*why.txt"))
 
 
 @pytest.fixture
@@ -131,7 +93,7 @@ def test_a_job_ticket_waits_for_its_pictures_and_they_for_it(place: Place) -> No
 def test_a_job_ticket_whose_pictures_never_come_is_put_aside(place: Place) -> None:
     place.drop("order.json", json.dumps({"items": [{"image": "gone.jpg"}]}).encode())
     place.look(3)
-    place.look(3, every_s=hot_folders.WAIT_FOR_PICTURES_S)
+    place.look(3, every_s=drops.WAIT_FOR_PICTURES_S)
     assert place.here() == [] and "pictures that did not come: gone.jpg" in place.why()
 
 
@@ -163,13 +125,21 @@ def test_what_cannot_be_printed_is_put_aside_with_a_reason(place: Place, name: s
     assert [record.number for record in place.records] == ["good"]
 
 
-def test_what_programs_leave_around_is_left_alone(place: Place, tmp_path: Path) -> None:
+def test_what_programs_leave_around_is_left_alone(place: Place) -> None:
     for name in (".DS_Store", "Thumbs.db", "~$order.csv", ".hidden.jpg"):
         place.drop(name, b"x")
+    place.drop("Wedding/.DS_Store", b"x")
+    place.look(6, every_s=60)
+    assert place.records == [] and len(place.here()) == 5 and place.notice is None
+
+
+def test_a_link_is_put_aside_and_not_followed(place: Place, tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(PHOTO)
-    (place.path / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    for name, target in (("link.jpg", tmp_path / "secret.jpg"), ("folder", tmp_path), ("dead.jpg", tmp_path / "gone")):
+        (place.path / name).symlink_to(target)
     place.look(6)
-    assert place.records == [] and len(place.here()) == 5
+    assert place.records == [] and place.here() == [] and place.aside() == ["dead.jpg", "folder", "link.jpg"]
+    assert "link.jpg is a link: drop the file itself" in place.why()
 
 
 def test_a_link_in_a_folder_leads_nowhere(place: Place, store: Store, tmp_path: Path) -> None:
@@ -181,30 +151,52 @@ def test_a_link_in_a_folder_leads_nowhere(place: Place, store: Store, tmp_path: 
     place.look(6)
     (record,) = place.records
     assert [store.folder.image(image.sha256 or "").read_bytes() for image in record.images] == [PHOTO]
+    assert place.aside() == ["more", "x.jpg"] and "Wedding/b/x.jpg is a link" in place.why()
 
 
 @pytest.mark.parametrize("name", ["../../secret.jpg", "..", "/etc/hostname", "a/b.jpg", ""])
 def test_a_claim_that_somebody_wrote_by_hand_leads_nowhere(place: Place, tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.jpg").write_bytes(PHOTO)
     forged = {"moves": [name], "records": [{"number": "1", "lines": [{"image": "secret.jpg"}]}]}
-    place.drop(f"{hot_folders.TAKEN}/x/claim.json", json.dumps(forged).encode())
+    place.drop(f"{claims.TAKEN}/x/claim.json", json.dumps(forged).encode())
     place.look(3)
     assert place.records == [] and (tmp_path / "secret.jpg").exists()
-    assert not (place.path / hot_folders.TAKEN / "x").exists()
+    assert not (place.path / claims.TAKEN / "x").exists()
 
 
-def test_the_boxs_own_folders_are_no_links(place: Place, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
+@pytest.mark.parametrize("own", claims.OWN)
+@pytest.mark.parametrize("what", ["link", "dead link", "file", "pipe"])
+def test_what_lies_where_the_boxs_own_folders_belong_is_put_aside(
+    place: Place, tmp_path: Path, own: str, what: str
+) -> None:
+    outside, wrong = tmp_path / "outside", place.path / own
     outside.mkdir()
-    (place.path / hot_folders.PROBLEMS).symlink_to(outside)
+    {
+        "link": lambda: wrong.symlink_to(outside),
+        "dead link": lambda: wrong.symlink_to(tmp_path / "gone"),
+        "file": lambda: wrong.write_bytes(b"x"),
+        "pipe": lambda: os.mkfifo(wrong),
+    }[what]()
     place.drop("letter.docx", b"x")
-    place.look(5)
-    assert list(outside.iterdir()) == [] and "letter.docx" in place.here()
-    (place.path / hot_folders.PROBLEMS).unlink()
-    (place.path / hot_folders.TAKEN).mkdir()
-    (place.path / hot_folders.TAKEN / "x").symlink_to(outside)
-    place.look(5)
-    assert place.here() == [] and outside.is_dir() and not (place.path / hot_folders.TAKEN / "x").exists()
+    place.drop("a.jpg")
+    place.look(6)
+    assert [record.number for record in place.records] == ["a"] and place.here() == []
+    assert list(outside.iterdir()) == [] and "letter.docx" in place.aside()
+    assert any(name.startswith(own.strip(".")) for name in place.aside())
+
+
+def test_what_lies_among_what_was_taken_and_is_no_claim_is_put_aside(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    place.drop(f"{claims.TAKEN}/a.jpg")
+    place.drop(f"{claims.TAKEN}/x/b.jpg")
+    place.drop(f"{claims.TAKEN}/y/claim.json", b"[" * 1000)
+    (place.path / claims.TAKEN / "link").symlink_to(tmp_path / "outside")
+    (place.path / claims.TAKEN / "z" / "claim.json").mkdir(parents=True)
+    (place.path / claims.TAKEN / "w").mkdir()
+    os.mkfifo(place.path / claims.TAKEN / "w" / "claim.json")
+    place.look(3)
+    assert list((place.path / claims.TAKEN).iterdir()) == [] and (tmp_path / "outside").is_dir()
+    assert place.aside() == ["a.jpg", "link", "x", "z"] and place.records == []
 
 
 def test_what_cannot_be_read_is_put_aside_and_the_others_go_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,48 +222,65 @@ def test_files_that_nobody_wants_kept_are_deleted(store: Store, machine: SetTime
     assert len(place.records) == 1 and not list(place.path.rglob("*.jpg"))
 
 
-@pytest.mark.parametrize("step", range(1, 29))
-def test_a_crash_at_any_step_prints_once(
-    store: Store, machine: SetTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """Each call that changes something on the disk or in the store in turn is the last one of a run."""
-    place = Place(store, machine, tmp_path / "hot")
-    count = 0
+class Crash(BaseException):
+    """The last thing that a process does."""
 
-    class Crash(BaseException):
-        pass
 
-    def counted(real: Callable[..., object]) -> Callable[..., object]:
+class LastCall:
+    """Lets calls through up to one, and none after it."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.count = last, 0
+
+    def around(self, real: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            if count == step:
+            self.count += 1
+            if self.count >= self.last:
                 raise Crash
             return real(*args, **kwargs)
 
         return call
 
-    place.drop("one/1.jpg")
-    place.drop("order.csv", b"number,image\n1,a.jpg\n2,b.jpg\n2,a.jpg\n")
-    place.drop("a.jpg")
-    place.drop("b.jpg", sample_photo(2, 90, 60))
-    with monkeypatch.context() as patch:
-        for owner, name in (
-            (Path, "rename"),
-            (Path, "mkdir"),
-            (Path, "unlink"),
-            (intake, "accept_drop"),
-            (shutil, "copyfileobj"),
-        ):
-            patch.setattr(owner, name, counted(getattr(owner, name)))
-        with contextlib.suppress(Crash):
+    @contextlib.contextmanager
+    def of(self, calls: Iterable[tuple[object, str]]) -> Iterator[None]:
+        """Count some calls, by their owners and names."""
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name in calls:
+                patch.setattr(owner, name, self.around(getattr(owner, name)))
+            yield
+
+
+CHANGES = ((Path, "rename"), (Path, "mkdir"), (Path, "unlink"), (Path, "rmdir"), (Path, "open"), (os, "fsync"),
+           (shutil, "rmtree"), (intake, "accept_drop"), (DataFolder, "keep_image"))  # fmt: skip
+
+
+@pytest.mark.parametrize("keeps_files", [True, False])
+def test_a_crash_at_any_step_prints_once_and_loses_nothing(machine: SetTime, tmp_path: Path, keeps_files: bool) -> None:
+    """Each call that changes something on the disk or in the store in turn is the last one of a run."""
+    for last in count(1):
+        store = Store(tmp_path / f"data-{last}", machine=machine)
+        place = Place(store, machine, tmp_path / f"hot-{last}", keeps_files=keeps_files)
+        place.drop("one/1.jpg")
+        place.drop("one/letter.docx", b"x")
+        place.drop("order.csv", b"number,image\n1,a.jpg\n2,b.jpg\n2,a.jpg\n")
+        place.drop("a.jpg")
+        place.drop("b.jpg", sample_photo(2, 90, 60))
+        place.drop("letter.docx", b"x")
+        calls = LastCall(last)
+        with calls.of(CHANGES), contextlib.suppress(Crash):
             place.look(5)
-    assert count >= step, "there are not so many steps any more"
-    place.restart()
-    place.look(6)
-    assert sorted(record.number for record in place.records) == ["1", "2", "one"]
-    assert len(store.tickets) == 3 and place.here() == []
-    assert not (place.path / hot_folders.TAKEN).exists() or not list((place.path / hot_folders.TAKEN).iterdir())
+        place.restart()
+        place.look(8)
+        assert sorted(record.number for record in place.records) == ["1", "2", "one"], last
+        assert len(store.tickets) == 3 and place.here() == [], last
+        assert sorted(name.split(" ")[-1] for name in place.aside()) == ["letter.docx", "letter.docx"], last
+        assert not list((place.path / claims.TAKEN).iterdir()), last
+        done = [path.name for path in (place.path / claims.DONE).rglob("*.jpg")]
+        assert sorted(done) == (["1.jpg", "a.jpg", "b.jpg"] if keeps_files else []), last
+        store.close()
+        if calls.count < last:
+            break
+    assert last > 30, "these are not all of the steps"
 
 
 def test_no_desktop_hears_of_it(place: Place, store: Store) -> None:

@@ -17,6 +17,7 @@ from render.processes import MOST_KILLS
 from render.samples import sample_photo
 from render.workers import Workers
 from store import queue_jobs
+from store.errors import StoreUnavailable
 from store.queue_setup import offer
 from store.queues import QueueDocument, QueueJob
 from store.records import PrinterPool
@@ -185,3 +186,27 @@ def test_a_job_whose_document_is_gone_is_aborted(queue: Queue) -> None:
     (queue.store.folder.queued / "document-0").unlink()
     queue.until_state(ABORTED)
     assert "send it again" in queue.job().reason
+
+
+def test_a_job_whose_pages_are_ready_while_the_disk_is_full_goes_on_later(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, is_full = queue_jobs.open_ticket, [True]
+
+    def open_ticket(*arguments: Any) -> Any:
+        if is_full:
+            raise StoreUnavailable("the disk is full")
+        return real(*arguments)
+
+    def is_refused() -> bool:
+        try:
+            queue.incoming.step(NOW)
+        except StoreUnavailable:
+            return True
+        return False
+
+    monkeypatch.setattr(queue_jobs, "open_ticket", open_ticket)
+    queue.send()
+    until(is_refused, "the disk refuses it")
+    is_full.clear()
+    queue.until_state(PRINTING)

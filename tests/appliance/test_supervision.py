@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from appliance.supervision import Loop
+from store import pulse
 from store.errors import StoreUnavailable
 from store.pulse import TOLD_FOR_S, Items, Pulse
 from store.tables import Store
@@ -110,6 +111,28 @@ def test_an_item_that_fails_is_left_alone_longer_each_time_and_the_others_go_on(
     with items.guard("a", "A"):
         pass
     assert items.failures("a") == 0
+
+
+def test_some_items_are_left_alone_for_longer_and_what_fails_for_days_fills_no_log(
+    machine: SetTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[int] = []
+
+    class Log:
+        def exception(self, _: str, failures: int, **__: str) -> None:
+            lines.append(failures)
+
+    monkeypatch.setattr(pulse, "log", Log())
+    items = Items("alert_way", machine.monotonic, first_s=15, longest_s=3600)
+    for pause in (15, 30, 60, *[0] * 1000, 3600):
+        with items.guard("mail", "mail"):
+            raise OSError
+        if pause:
+            machine.pass_s(pause - 1)
+            assert not items.may("mail")
+            machine.pass_s(1)
+            assert items.may("mail")
+    assert lines == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
 def test_a_disk_that_takes_nothing_is_everybodys(machine: SetTime) -> None:

@@ -8,11 +8,12 @@ import zipfile
 
 from flask.testing import FlaskClient
 
-from store import intake
+from store import intake, webhooks
 from store.backups import MARKER
 from store.pulse import Pulse
-from store.records import AlertSettings, Printer
+from store.records import Alert, AlertSettings, Fault, Printer
 from store.tables import Store
+from store.webhooks import Delivery
 from tests.studio import NOW, add_render_job, photo, push
 from web import Services
 
@@ -31,6 +32,36 @@ def test_the_facts_are_shown(panel: FlaskClient, store: Store) -> None:
     page = panel.get("/health/").data.decode()
     for words in ("Free", "Nothing is wrong with the box", "Commits so far", "Time by this machine", "Printroom"):
         assert words in page
+
+
+def test_the_box_and_its_items_are_told_apart(panel: FlaskClient, store: Store) -> None:
+    page = panel.get("/health/").data.decode()
+    assert "Nothing is wrong with the box" in page and page.index("The box") < page.index("Items that need a look")
+    webhook = webhooks.add(store, "Dashboard", "https://studio.example/hook", NOW)
+    fields = {"webhook_id": webhook.id, "change_id": 1, "due_at": NOW, "first_at": NOW, "error": "it answered 500"}
+    store.deliveries.add(Delivery.model_validate(fields))
+    store.deliveries.add(Delivery.model_validate({**fields, "is_dead": True}))
+    store.alerts.add(Alert(key="x", text="Load paper.", since=NOW, due_at=NOW, error="the webhook answered 404"))
+    add_render_job(store)
+    (ticket,) = intake.accept(store, push(photo(store)), NOW).opened
+    store.tickets.put(ticket.with_(fault=Fault(at=NOW, where="drawing", error="ZeroDivisionError()")))
+    page = panel.get("/health/").data.decode()
+    assert "Nothing is wrong with the box" in page
+    for words in (
+        "Webhook Dashboard did not take 2 changes, 1 given up: it answered 500.",
+        "Alerts do not get through: the webhook answered 404.",
+        "Ticket 1 is held because of a fault in Printroom.",
+    ):
+        assert page.index("Items that need a look") < page.index(words)
+    assert panel.get("/health/alive").status_code == 200
+    parts: Services = panel.application.extensions["printroom"]
+    pulse = Pulse("Hot folders", store.clock.monotonic)
+    pulse.failed(ValueError("odd"))
+    parts.loops = lambda: [pulse.state(is_running=True)]
+    page = panel.get("/health/").data.decode()
+    words = "Hot folders stopped because of a fault in Printroom and is started again and again"
+    assert page.index("The box needs you") < page.index(words) < page.index("Items that need a look")
+    assert panel.get("/health/alive").status_code == 503
 
 
 def test_the_log_is_shown_newest_first_and_searched(panel: FlaskClient, store: Store) -> None:

@@ -9,12 +9,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from store import webhooks
+from store.hot_folders import HotFolder, HotFolderNotice, LeftLying
 from store.housekeeping import ANSWERS_KEPT, Housekeeper, Retention
 from store.profiles import RenderProfile
 from store.pushed import RecordKind
+from store.reach import OutOfReach, Reach
 from store.records import Change, KeptAnswer, Outcome
 from store.tables import Store
 from store.webhooks import Delivery, Webhook
+from tests.share import Share
 from tests.studio import NOW
 
 
@@ -50,6 +53,38 @@ def test_what_is_wrong_with_a_hot_folder_is_told_and_kept(
     page = answer.data.decode()
     assert answer.status_code == 422 and told in page and f'value="{value}"' in page
     assert len(store.hot_folders) == 0
+
+
+def test_what_is_wrong_with_a_hot_folder_is_shown_where_people_look(panel: FlaskClient, store: Store) -> None:
+    store.render_profiles.add(RenderProfile(name="Lustre"))
+    store.hot_folders.add(HotFolder(name="Lustre", profile_id=1))
+    assert "nothing is wrong" in panel.get("/hot-folders/").data.decode()
+    left = (LeftLying(name="locked.jpg", why="cannot be moved or read (Operation not permitted)"),)
+    store.hot_folder_notices.put(HotFolderNotice(id=1, problems=2, left=left, left_count=3, since=NOW))
+    for path in ("/", "/hot-folders/", "/hot-folders/1", "/health/"):
+        page = panel.get(path).data.decode()
+        assert "Hot folder Lustre: 2 files could not be taken: look into its folder Problems." in page, path
+    page = panel.get("/hot-folders/1").data.decode()
+    assert "<code>locked.jpg</code> cannot be moved or read" in page and "And 2 more." in page
+    assert panel.get("/health/alive").status_code == 200, "the box is not broken"
+    store.hot_folders.remove(1)
+    assert "could not be taken" not in panel.get("/").data.decode()
+
+
+def test_a_page_of_hot_folders_touches_no_share(panel: FlaskClient, store: Store, share: Share) -> None:
+    store.render_profiles.add(RenderProfile(name="Lustre"))
+    store.hot_folders.add(HotFolder(name="share", profile_id=1))
+    panel.application.extensions["printroom"].hot_folder_root = share.mount.parent
+    share.hang()
+    store.reach = Reach(store.clock, limit_s=0.2)
+    with pytest.raises(OutOfReach):
+        store.reach.call(share.mount, lambda: list(share.mount.iterdir()))
+    for path in ("/", "/hot-folders/", "/hot-folders/1"):
+        assert panel.get(path).status_code == 200
+    assert "Hot folder share does not answer" in panel.get("/hot-folders/").data.decode()
+    assert panel.get("/health/alive").status_code == 200
+    assert "has not answered since" in panel.get("/health/").data.decode()
+    share.go_on()
 
 
 def test_a_webhook_is_added_tested_paused_and_removed(panel: FlaskClient, app: Flask, store: Store) -> None:
