@@ -102,8 +102,8 @@ def install(app: Flask) -> None:
         refuse_foreign_change()
         if request.endpoint in _OPEN:
             return None
-        person = services().store.people.find(session.get("person", 0))
-        if person is None or session.get("stamp", 0) != person.session_stamp or _is_over():
+        person = known_person()
+        if person is None:
             if not len(services().store.people):
                 return redirect(url_for("auth.first_run"))
             return redirect(url_for("auth.login"))
@@ -116,6 +116,13 @@ def install(app: Flask) -> None:
         return None
 
     app.after_request(set_headers)
+
+
+def known_person() -> Person | None:
+    """Whose session it is, as long as it is good."""
+    person = services().store.people.find(session.get("person", 0))
+    is_good = person is not None and session.get("stamp", 0) == person.session_stamp and not _is_over()
+    return person if is_good else None
 
 
 def set_headers(response: Response) -> Response:

@@ -53,7 +53,6 @@ def put_image(sha256: str) -> Response:
     require_room()
     parts = services()
     folder, most = parts.store.folder, parts.max_image_bytes
-    request.max_content_length = most
     target = folder.image(_checked_digest(sha256))
     if target.is_file():
         os.utime(target)
