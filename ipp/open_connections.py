@@ -53,7 +53,7 @@ class OpenConnections(Generic[C]):
             most: connections at the same time; one address has a quarter of them at most.
         """
         self.most = most
-        self.ended = 0  # so many had to go for others
+        self.ended, self.ended_last = 0, ""  # how many had to go for others, and the address of the last
         self._of: dict[str, dict[C, None]] = {}
         self._count = 0
 
@@ -106,7 +106,7 @@ class OpenConnections(Generic[C]):
             loser = min(self._of[address], key=lambda one: (one.stage, one.since))
             if loser.stage < Stage.WORKING:
                 self.remove(loser)
-                self.ended += 1
+                self.ended, self.ended_last = self.ended + 1, address
                 loser.end()
                 return
         raise TooMany

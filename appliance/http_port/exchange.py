@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from appliance.http_port.answer import After, Answer, Part
 from appliance.http_port.connection import SERVER, Connection, refusal
@@ -131,8 +130,7 @@ class Exchanges:
             connection.enter(stage)
 
     async def _refuse(self, request: web.BaseRequest, response: web.Response, end: End) -> web.Response:
-        await response.prepare(request)
-        await response.write_eof()
+        await self._in_time(request, self._whole(request, response))
         await self._see_off(request, end)
         return response
 
@@ -168,22 +166,14 @@ class Exchanges:
 
     async def _send(self, request: web.BaseRequest, response: web.StreamResponse, work: Work, part: Part) -> None:
         """Send an answer as the client takes it."""
-        try:
-            await response.prepare(request)
-            if not isinstance(response, web.Response):
-                await self._send_parts(response, work, part)
-            async with asyncio.timeout(self._limits.slow_client_s):
-                await response.write_eof()
-        except TimeoutError:
-            cast(Connection, request.protocol).end()
-            raise ConnectionResetError("the answer was not taken") from None
-
-    async def _send_parts(self, response: web.StreamResponse, work: Work, part: Part) -> None:
+        if isinstance(response, web.Response):
+            await self._in_time(request, self._whole(request, response))
+            return
+        await response.prepare(request)
         sent = 0
         while True:
             for start in range(0, len(part.data), _STEP):
-                async with asyncio.timeout(self._limits.slow_client_s):
-                    await response.write(memoryview(part.data)[start : start + _STEP])
+                await self._in_time(request, response.write(memoryview(part.data)[start : start + _STEP]))
             sent += len(part.data)
             if part.after is After.ENDED:
                 break
@@ -192,13 +182,25 @@ class Exchanges:
                 raise ConnectionResetError("the application failed in the middle")
         if sent < (work.answer.length or 0):
             raise ConnectionResetError("the application said less than it had announced")
+        await self._in_time(request, response.write_eof())
+
+    async def _whole(self, request: web.BaseRequest, response: web.Response) -> None:
+        await response.prepare(request)
+        await response.write_eof()
+
+    async def _in_time(self, request: web.BaseRequest, sending: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.slow_client_s):
+                await sending
+        except TimeoutError:
+            cast(Connection, request.protocol).end()
+            raise ConnectionResetError("the answer was not taken") from None
 
 
 def _response(request: web.BaseRequest, answer: Answer, part: Part) -> web.StreamResponse:
     """The head of an answer; with the answer itself when that is short, or there is none to send."""
     code, _, reason = answer.status.partition(" ")
-    headers = CIMultiDict((name, _as_sent(value)) for name, value in answer.headers)
-    headers["Server"] = SERVER
+    headers = [*((name, _as_sent(value)) for name, value in answer.headers), ("Server", SERVER)]
     status = int(code)
     if request.method == "HEAD" or status in (204, 304):
         return web.Response(status=status, reason=reason, headers=headers)

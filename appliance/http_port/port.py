@@ -131,7 +131,8 @@ class Port:
             if times % _LOOK_AT_DESCRIPTORS_EVERY == 0:
                 self._fit_descriptors()
             if self._open.ended > self._said and now - self._said_at > _SAY_AGAIN_S:
-                log.warning("http.crowded", ended=self._open.ended - self._said, open=len(self._open))
+                ended = self._open.ended - self._said
+                log.warning("http.crowded", ended=ended, open=len(self._open), last_of=self._open.ended_last)
                 self._said, self._said_at = self._open.ended, now
 
     def _fit_descriptors(self) -> None:

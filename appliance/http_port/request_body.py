@@ -45,11 +45,6 @@ class Body:
         self._file: IO[bytes] | None = None
         self._looked_at = -_LOOK_AT_DISK_EVERY
 
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether adding to it touches no disk."""
-        return self._file is None and len(self._memory) < SMALL_BODY_BYTES
-
     def add(self, chunk: bytes) -> None:
         """Keep what came.
 
@@ -69,6 +64,7 @@ class Body:
             if shutil.disk_usage(self._file.fileno()).free < self._min_free_bytes + len(chunk):
                 raise OSError("the disk is full")
         self._file.write(chunk)
+        self._file.flush()  # here, where the disk may take its time and say no
         self.size += len(chunk)
 
     def as_input(self) -> IO[bytes]:
