@@ -194,7 +194,7 @@ def login() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     if not len(store.people):
         return redirect(url_for("auth.first_run"))
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("login.html", name="", error="")
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -222,7 +222,7 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     if len(store.people):
         return redirect(url_for("auth.login"))
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("first_run.html", form={}, errors={})
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -252,7 +252,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     administrators = [one for one in store.people.all() if one.role is Role.ADMINISTRATOR]
     names = [(one.name, one.name) for one in administrators]
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("reset_password.html", form={}, errors={}, names=names)
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -278,7 +278,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
 @pages.route("/release", methods=["GET", "POST"])
 def release() -> str | tuple[str, int]:
     """Whoever sent a job with a PIN types it here, on the tablet beside the printers: no login is needed."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("release.html", released=[], error="")
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)

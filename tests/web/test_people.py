@@ -129,3 +129,10 @@ def test_who_stands_before_the_box_sets_a_new_password(anybody: FlaskClient, pan
     anybody.post("/logout")
     assert anybody.post("/reset-password", data=typed).status_code == 422  # once
     assert anybody.post("/login", data={"name": "kim", "password": "a new password"}).status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/login", "/release", "/reset-password"])
+def test_looking_at_a_form_s_head_is_no_try(app: Flask, panel: FlaskClient, path: str) -> None:
+    anybody = app.test_client()
+    assert [anybody.head(path).status_code for _ in range(8)] == [200] * 8
+    assert anybody.post("/login", data={"name": "kim", "password": PASSWORD}).status_code == 302
