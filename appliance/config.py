@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     ipp_requests_per_s: int = _setting(500, "IPP requests of one computer on average", "1/s", ge=1)
     max_document_mb: int = _setting(1000, "largest document that a print queue takes", "MB", ge=1)
     threads: int = _setting(128, "requests answered at the same time, live pages included", ge=8, le=512)
+    connections: int = _setting(
+        1000, "connections to the panel's port at the same time; one computer has a quarter of them at most", ge=32
+    )
+    slow_client_s: float = _setting(
+        20, "a browser or program that sends or takes next to nothing for so long is cut off", "s", ge=1, le=600
+    )
     image_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = _setting(
         (), "folders below which records may name pictures; separated by ':' in the environment"
     )

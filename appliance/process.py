@@ -9,6 +9,7 @@ import signal
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 import structlog
@@ -34,7 +35,7 @@ from store import backups, safe_mode
 from store.housekeeping import Housekeeper
 from store.pulse import LoopState
 from store.tables import Store
-from web import Services, create_app
+from web import Services, bodies, create_app
 
 log = structlog.get_logger("process")
 
@@ -157,6 +158,7 @@ class Process:
             is_stopping=self._stopping.is_set,
         )
         self._has_begun = True
+        self._app = create_app(self.services, _secret_key(self.store.folder.root / "secret"))
         log.info("process.started", data=str(settings.data), pid=os.getpid())
 
     def _states(self) -> list[LoopState]:
@@ -177,7 +179,11 @@ class Process:
 
     def app(self) -> WSGIApplication:
         """The web application over these parts."""
-        return create_app(self.services, _secret_key(self.store.folder.root / "secret"))
+        return self._app
+
+    def body_rule(self, environ: dict[str, Any]) -> bodies.BodyRule:
+        """How large the body of a request to it may be."""
+        return bodies.rule_of(self._app, environ)
 
     def announce_stop(self) -> None:
         """Let streams and long polls end, so that the server does not wait for them."""

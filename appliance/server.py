@@ -1,92 +1,34 @@
-"""gunicorn around the process: one gthread worker with many threads, restarted by its master when it dies."""
+"""gunicorn around the process: one worker, restarted by its master when it dies."""
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import ssl
 import sys
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import structlog
-from gunicorn import http
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData
-from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from appliance import log
 from appliance.config import Settings
+from appliance.http_port.limits import Limits
 from appliance.process import Process
 from appliance.recovery import DiskDamaged, RecoveryMode, recovery
-from store.errors import StoreError, StoreLocked
+from store.errors import StoreError, StoreLocked, StoreUnavailable
+from web import bodies
+from web import recovery as recovery_page
 from web.health import LOG_NAME
 from web.recovery import create_recovery_app
 
 _TMPFS = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat file must not wait for a slow SD card)
-GREETING_LIMIT_S = 15.0  # from a connection to its first byte, and for the TLS handshake
-
-
-class Connection(TConn):
-    """A connection that is TLS or not, as its first byte says: http and https share the port.
-
-    gunicorn has TLS for all of its ports or for none. A TLS record of type handshake begins with 22 (RFC 8446 §5.1),
-    which begins no HTTP request.
-    """
-
-    tls: ClassVar[ssl.SSLContext | None] = None
-
-    def init(self) -> None:
-        """Called in the thread that reads the first request, when there is something to read."""
-        if not self.initialized and self.tls is not None:
-            self.sock.setblocking(True)
-            self.sock.settimeout(GREETING_LIMIT_S)
-            try:
-                if self.sock.recv(1, socket.MSG_PEEK) == b"\x16":
-                    self.sock = self.tls.wrap_socket(self.sock, server_side=True)
-                    self.cfg = cast(Config, _AsTls(self.cfg))
-                    self.parser = http.get_parser(self.cfg, self.sock, self.client)
-            except TimeoutError as error:
-                raise NoMoreData from error
-            self.sock.settimeout(None)
-        super().init()
-
-
-class _AsTls:
-    """gunicorn's settings for one connection that turned out to be TLS."""
-
-    is_ssl = True
-
-    def __init__(self, settings: Any) -> None:
-        self._settings = settings
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._settings, name)
-
-
-class Worker(ThreadWorker):
-    """A gthread worker that tells the process when it begins to stop, and takes TLS and plain connections."""
-
-    def accept(self, listener: Any) -> None:
-        """As gunicorn's, with connections of ours."""
-        try:
-            sock, address = listener.accept()
-            self.nr_conns += 1
-            sock.setblocking(True)
-            self.enqueue_req(Connection(self.cfg, sock, address, listener.getsockname()))
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
-                raise
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: streams end first, then the worker."""
-        process = getattr(self.app, "process", None)
-        if process is not None:
-            process.announce_stop()
-        super().handle_exit(sig, frame)
+_AGAIN_S = 2.0  # until a worker that could not start is followed by the next
 
 
 class Server(BaseApplication):
@@ -96,6 +38,9 @@ class Server(BaseApplication):
         self._settings = settings
         self.process: Process | None = None
         self._recovery: RecoveryMode | None = None
+        self._workers_begun = 0  # in the master, and as it was then in a worker
+        self.tls: ssl.SSLContext | None = None
+        self.body_rule: Callable[[dict[str, Any]], bodies.BodyRule] = lambda _: bodies.BodyRule(bodies.STRANGERS_BYTES)
         super().__init__()
 
     @property
@@ -104,22 +49,32 @@ class Server(BaseApplication):
         second = [self._settings.https_port] if self._settings.https_port else []
         return [self._settings.http_port, *second]
 
+    @property
+    def limits(self) -> Limits:
+        """For the worker."""
+        settings = self._settings
+        return Limits(
+            threads=settings.threads,
+            connections=settings.connections,
+            slow_client_s=settings.slow_client_s,
+            spool=settings.data if settings.data.is_dir() else None,
+            min_free_bytes=settings.min_free_mb * 1_000_000,
+        )
+
     def load_config(self) -> None:
         """gunicorn's settings; the reasons stand in DESIGN §4."""
         options = {
             "bind": [f"{self._settings.http_host}:{port}" for port in self._ports],
             "workers": 1,  # two would be two owners of the store
-            "worker_class": "appliance.server.Worker",
-            "threads": self._settings.threads,
+            "worker_class": "appliance.http_port.worker.Worker",
             "preload_app": False,  # the loops must live in the worker
             "timeout": 120,
             "graceful_timeout": 15,
-            "keepalive": 20,
-            "max_requests": 0,
             "worker_tmp_dir": str(_TMPFS) if _TMPFS.is_dir() else None,
             "accesslog": None,
             "loglevel": "warning",
             "control_socket_disable": True,
+            "pre_fork": self._count_worker,
             "post_worker_init": self._ready,
             "worker_exit": self._stop,
             "proc_name": "printroom",
@@ -140,13 +95,21 @@ class Server(BaseApplication):
             self.process = Process(self._settings)
         except (StoreError, OSError) as error:
             print(f"printroom: {error}", file=sys.stderr, flush=True)
+            if self._workers_begun > 1 and isinstance(error, (OSError, StoreUnavailable)):
+                time.sleep(_AGAIN_S)  # it worked before: the disk may be full, or a share away
+                sys.exit(1)  # the master starts another one
             if box is None or isinstance(error, StoreLocked):
                 sys.exit(Arbiter.APP_LOAD_ERROR)  # the master ends instead of trying for ever
             self._recovery = recovery(self._settings, error)
-            Connection.tls = self._recovery.tls
-            return create_recovery_app(self._recovery.page)
-        Connection.tls = self.process.tls
+            self.tls, page = self._recovery.tls, create_recovery_app(self._recovery.page)
+            self.body_rule = partial(recovery_page.rule_of, page)
+            return page
+        self.tls, self.body_rule = self.process.tls, self.process.body_rule
         return self.process.app()
+
+    def _count_worker(self, arbiter: Any, worker: Any) -> None:
+        del arbiter, worker
+        self._workers_begun += 1
 
     def _ready(self, worker: Any) -> None:
         process = self.process

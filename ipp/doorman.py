@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections import Counter
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -32,41 +31,25 @@ class Doorman:
         store: Store,
         networks: Sequence[IPv4Network | IPv6Network],
         requests_per_s: float = 500.0,
-        most_connections: int = 256,
-        most_per_host: int = 64,
     ) -> None:
         """
         Args:
             store: the open store.
             networks: from which anybody may speak to us.
             requests_per_s: from one host on average; twice as many at once.
-            most_connections: at the same time, from all hosts.
-            most_per_host: at the same time.
         """
         self._store, self._networks = store, tuple(networks)
-        self._rates, self._most, self._most_per_host = Rates(requests_per_s), most_connections, most_per_host
-        self._connections: Counter[str] = Counter()
+        self._rates = Rates(requests_per_s)
         self._right: dict[bytes, float] = {}
         self._wrong: dict[str, list[float]] = {}
         self._hasher = PasswordHasher()
         self._salt = secrets.token_bytes(16)
 
     def may_connect(self, host: str) -> bool:
-        """Whether another connection from a host is taken."""
+        """Whether connections from a host are taken."""
         address = ip_address(host)
         mapped = getattr(address, "ipv4_mapped", None) or address
-        is_near = any(mapped in network for network in self._networks if network.version == mapped.version)
-        return is_near and self._connections.total() < self._most and self._connections[host] < self._most_per_host
-
-    def connected(self, host: str) -> None:
-        """A connection began."""
-        self._connections[host] += 1
-
-    def disconnected(self, host: str) -> None:
-        """A connection ended."""
-        self._connections[host] -= 1
-        if self._connections[host] <= 0:
-            del self._connections[host]
+        return any(mapped in network for network in self._networks if network.version == mapped.version)
 
     def may_ask(self, host: str) -> bool:
         """Whether a host has not sent too many requests lately."""

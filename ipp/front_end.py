@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import threading
@@ -24,6 +23,8 @@ from ipp.attributes import Status, attribute
 from ipp.codec import Group, GroupTag, Message
 from ipp.doorman import Doorman
 from ipp.errors import MessageError
+from ipp.front_connections import IDLE_LIMIT_S, FrontConnection, FrontConnections
+from ipp.open_connections import Stage
 from ipp.queue import PoolQueue, new_token
 from ipp.queue_attributes import MULTIPLE_OPERATION_LIMIT_S
 from ipp.request_body import Body, TooSlow, make_durable
@@ -39,8 +40,6 @@ from store.tables import Store
 log = structlog.get_logger("front_end")
 
 PATH = "/ipp/print"
-FIRST_BYTE_LIMIT_S = 15.0
-IDLE_LIMIT_S = 60.0  # between requests, and for the head of one
 ICONS = Path(__file__).parent / "icons"
 PRIVATE_NETWORKS = tuple(
     ip_network(text)
@@ -71,14 +70,6 @@ class FrontEndSettings:
 
 
 @dataclass
-class _Connection:
-    host: str
-    transport: Any
-    is_busy: bool = False
-    since: float = 0.0
-
-
-@dataclass
 class _Followed:
     """What subscribers of a queue were told last."""
 
@@ -102,7 +93,6 @@ class FrontEnd:
         self._began_s = store.clock.monotonic()
         self._doorman = Doorman(store, settings.networks, settings.requests_per_s)
         self._publishing = threading.Lock()
-        self._connections: dict[Any, _Connection] = {}
         self._subscriptions: dict[int, Subscriptions] = {}
         self._followed: dict[int, _Followed] = {}
         self._incoming: dict[int, queue_jobs.Progress] = {}
@@ -136,7 +126,8 @@ class FrontEnd:
         await runner.setup()
         self.port = listener.getsockname()[1]
         log.info("front_end.ready", host=self._settings.host, port=self.port)
-        tasks = [asyncio.create_task(self._watch_connections()), asyncio.create_task(self._follow())]
+        self._connections = FrontConnections(runner.server, self._doorman.may_connect, self._settings.tls)
+        tasks = [asyncio.create_task(self._follow())]
         if self._settings.announces:
             self._advertiser = advertiser = Advertiser(
                 self._store,
@@ -148,24 +139,12 @@ class FrontEnd:
                 self._settings.local_name,
             )
             tasks.append(asyncio.create_task(self._announce(advertiser)))
-        greeting: set[asyncio.Task[None]] = set()
         try:
-            loop = asyncio.get_running_loop()
-            while True:
-                try:
-                    sock, address = await loop.sock_accept(listener)
-                except OSError as error:  # too many open files, say
-                    log.error("front_end.accept", error=str(error))
-                    await asyncio.sleep(0.5)
-                    continue
-                task = asyncio.create_task(self._greet(sock, address[0], runner.server))
-                greeting.add(task)
-                task.add_done_callback(greeting.discard)
+            await self._connections.run(listener)
         finally:
-            listener.close()
-            for task in [*tasks, *greeting]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, *greeting, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
             self._threads.shutdown(wait=True, cancel_futures=True)
 
@@ -177,72 +156,13 @@ class FrontEnd:
                 log.warning("front_end.not_announced", error=repr(error))
                 await asyncio.sleep(10)
 
-    # -- connections ----------------------------------------------------------------------------------------------
-
-    async def _greet(self, sock: socket.socket, host: str, protocol: Any) -> None:
-        """Look at the first byte: TLS and plain HTTP share the port (RFC 8010 §8, and HTTP Upgrade of RFC 2817)."""
-        if not self._doorman.may_connect(host):
-            log.info("front_end.refused", host=host)
-            sock.close()
-            return
-        self._doorman.connected(host)
-        transport = None
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(FIRST_BYTE_LIMIT_S):
-                tls = await self._wants_tls(sock)
-            loop = asyncio.get_running_loop()
-            context = self._settings.tls if tls else None
-            transport, handler = await loop.connect_accepted_socket(protocol, sock, ssl=context)
-            known = _Connection(host, transport, since=loop.time())
-            self._connections[handler] = known
-            while not transport.is_closing():
-                await asyncio.sleep(0.25)
-        except (OSError, TimeoutError, ssl.SSLError) as error:
-            log.debug("front_end.connection", host=host, error=repr(error))
-        finally:
-            self._doorman.disconnected(host)
-            self._connections = {one: c for one, c in self._connections.items() if c.transport is not transport}
-            if transport is not None:
-                transport.abort()
-            else:
-                sock.close()
-
-    async def _wants_tls(self, sock: socket.socket) -> bool:
-        first = await _peek(sock, 16)
-        if first[:1] == b"\x16":
-            return self._settings.tls is not None
-        if not first.startswith(b"OPTIONS ") or self._settings.tls is None:
-            return False
-        head = first
-        while b"\r\n\r\n" not in head and len(head) < 4096:
-            head = await _peek(sock, 4096, longer_than=len(head))
-        if b"upgrade: tls/" not in head.lower() or b"\r\n\r\n" not in head:
-            return False
-        loop = asyncio.get_running_loop()
-        await loop.sock_recv(sock, head.index(b"\r\n\r\n") + 4)
-        answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2,HTTP/1.1\r\n\r\n"
-        await loop.sock_sendall(sock, answer)
-        return True
-
-    async def _watch_connections(self) -> None:
-        """End connections on which nothing was asked for a while; a half-sent head counts as nothing."""
-        while True:
-            await asyncio.sleep(5)
-            now = asyncio.get_running_loop().time()
-            for known in list(self._connections.values()):
-                if not known.is_busy and now - known.since > IDLE_LIMIT_S:
-                    known.transport.abort()
-
     # -- answering ------------------------------------------------------------------------------------------------
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
-        known = self._connections.get(request.protocol)
-        if known is not None:
-            known.is_busy = True
+        connection = self._connections.of(request.protocol)
+        connection.enter(Stage.MOVING)
         try:
-            return await self._answer(request, known.host if known else str(request.remote))
+            return await self._answer(request, connection)
         except ConnectionError as error:  # the client went away: what it had sent is forgotten
             log.info("front_end.broken_off", host=request.remote, error=repr(error))
             response = web.Response(status=400)
@@ -255,11 +175,10 @@ class FrontEnd:
             response.force_close()
             return response
         finally:
-            if known is not None:
-                known.is_busy, known.since = False, asyncio.get_running_loop().time()
+            connection.enter(Stage.WAITING)
 
-    async def _answer(self, request: web.Request, host: str) -> web.StreamResponse:
-        is_tls = request.secure
+    async def _answer(self, request: web.Request, connection: FrontConnection) -> web.StreamResponse:
+        is_tls, host = request.secure, connection.address
         if not self._doorman.may_ask(host):
             return web.Response(status=429, text="too many requests: wait a second\n", headers={"Retry-After": "1"})
         if request.content_type != "application/ipp":
@@ -301,6 +220,7 @@ class FrontEnd:
                     operation.text("document-name"),
                 )
             heard = self._subscriptions.setdefault(queue.id, Subscriptions())
+            connection.enter(Stage.WORKING)  # from here on it happens, and the client must hear of it
             answer = await loop.run_in_executor(self._threads, self._respond, head, served, uri, document, asker, heard)
         except Refusal as refusal:
             answer = _refused(head, refusal)
@@ -414,25 +334,6 @@ def _listener(host: str, port: int) -> socket.socket:
     listener.listen(256)
     listener.setblocking(False)
     return listener
-
-
-async def _peek(sock: socket.socket, most: int, longer_than: int = 0) -> bytes:
-    """The first bytes of a connection, left where they are."""
-    loop = asyncio.get_running_loop()
-    while True:
-        readable = asyncio.Event()
-        loop.add_reader(sock, readable.set)
-        try:
-            await readable.wait()
-        finally:
-            loop.remove_reader(sock)
-        with contextlib.suppress(BlockingIOError):
-            first = sock.recv(most, socket.MSG_PEEK)
-            if not first:
-                raise ConnectionResetError("closed before a byte was sent")
-            if len(first) > longer_than:
-                return first
-        await asyncio.sleep(0.05)
 
 
 def _check_target(head: Message, queue: PrintQueue) -> None:

@@ -92,6 +92,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         audit,
         auth,
         backups,
+        bodies,
         box,
         clients,
         downloads,
@@ -123,7 +124,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_NAME="printroom",
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
-        MAX_CONTENT_LENGTH=parts.max_body_bytes,  # pictures have a limit of their own
+        MAX_CONTENT_LENGTH=parts.max_body_bytes,  # see web/bodies
     )
     app.extensions["printroom"] = parts
     rooms = (
@@ -135,6 +136,7 @@ def create_app(parts: Services, secret_key: bytes) -> Flask:
         app.register_blueprint(room.pages)
     filters.install(app)
     errors.install(app)
+    bodies.install(app)
     auth.install(app)
     audit.install(app)
     return app

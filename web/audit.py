@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 from flask import Blueprint, Flask, Response, g, render_template, request
+from werkzeug.exceptions import HTTPException
 
 from store.audit import Entry
 from web import now, services
@@ -105,7 +108,7 @@ def install(app: Flask) -> None:
             return response
         person = getattr(g, "person", None)
         # Words come from the address before the form: nobody writes another ticket's number into it.
-        known = _Known({name: value[:80] for name, value in request.form.items() if "password" not in name})
+        known = _Known({name: value[:80] for name, value in _form().items() if "password" not in name})
         known.update(request.view_args or {})
         entry = Entry(
             at=now(),
@@ -118,6 +121,14 @@ def install(app: Flask) -> None:
         except OSError as error:  # a full disk: what was done is done
             log.error("audit.not_written", error=str(error), what=entry.what)
         return response
+
+
+def _form() -> Mapping[str, str]:
+    """The form that came; empty when it is too large to be read: its page did without it as well."""
+    try:
+        return request.form
+    except HTTPException:
+        return {}
 
 
 @pages.get("/")

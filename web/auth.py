@@ -115,8 +115,8 @@ def install(app: Flask) -> None:
         refuse_foreign_change()
         if request.endpoint in _OPEN:
             return None
-        person = services().store.people.find(session.get("person", 0))
-        if person is None or session.get("stamp", 0) != person.session_stamp or _is_over():
+        person = known_person()
+        if person is None:
             if not len(services().store.people):
                 return redirect(url_for("auth.first_run"))
             return redirect(url_for("auth.login"))
@@ -129,6 +129,13 @@ def install(app: Flask) -> None:
         return None
 
     app.after_request(set_headers)
+
+
+def known_person() -> Person | None:
+    """Whose session it is, as long as it is good."""
+    person = services().store.people.find(session.get("person", 0))
+    is_good = person is not None and session.get("stamp", 0) == person.session_stamp and not _is_over()
+    return person if is_good else None
 
 
 def set_headers(response: Response) -> Response:
@@ -200,7 +207,7 @@ def login() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     if not len(store.people):
         return redirect(url_for("auth.first_run"))
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("login.html", name="", error="")
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -228,7 +235,7 @@ def first_run() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     if len(store.people):
         return redirect(url_for("auth.login"))
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("first_run.html", form={}, errors={})
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -258,7 +265,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
     store = services().store
     administrators = [one for one in store.people.all() if one.role is Role.ADMINISTRATOR]
     names = [(one.name, one.name) for one in administrators]
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("reset_password.html", form={}, errors={}, names=names)
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)
@@ -284,7 +291,7 @@ def reset_password() -> str | AnyResponse | tuple[str, int]:
 @pages.route("/release", methods=["GET", "POST"])
 def release() -> str | tuple[str, int]:
     """Whoever sent a job with a PIN types it here, on the tablet beside the printers: no login is needed."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("release.html", released=[], error="")
     address = request.remote_addr or "?"
     count_wrong(address, is_wrong=False)

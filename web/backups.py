@@ -41,7 +41,6 @@ def make() -> Response | tuple[str, int]:
 @pages.post("/check")
 def check() -> str | tuple[str, int]:
     """Look at a backup and make it ready; nothing is replaced before somebody says so on the page that this answers."""
-    request.max_content_length = LARGEST_BYTES
     store = services().store
     file = request.files.get("file")
     if file is None or not file.filename:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from store import backups, safe_mode
 from web import services
 from web.errors import Problem
-from web.updates import CHANNELS, LARGEST_BYTES, Box, BoxRefused, Phase, Updates
+from web.updates import CHANNELS, Box, BoxRefused, Phase, Updates
 
 pages = Blueprint("box", __name__, url_prefix="/box")
 
@@ -45,7 +45,6 @@ def index() -> str:
 @pages.post("/upload")
 def upload() -> AnyResponse:
     """An update from a file; it is checked, and nothing is changed yet."""
-    request.max_content_length = LARGEST_BYTES
     file = request.files.get("file")
     if file is None or not file.filename:
         raise Problem(422, "no-file", "no file was chosen", field="file", hint="choose a file that ends with .update")

@@ -4,6 +4,7 @@ nor a login; whoever stands before the box reads the code on its console."""
 from __future__ import annotations
 
 import hmac
+import io
 import secrets
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -24,6 +26,7 @@ from store.errors import StoreError
 from store.head import head_of
 from web import filters
 from web.auth import PanelSessions, count_wrong, refuse_foreign_change, set_headers, typed_code
+from web.bodies import STRANGERS_BYTES, BodyRule
 from web.errors import Problem
 from web.updates import Box, BoxRefused
 
@@ -49,6 +52,7 @@ def create_recovery_app(parts: Recovery) -> Flask:
     app.secret_key = secrets.token_bytes(32)  # sessions end with this process, as the page does
     app.session_interface = PanelSessions()
     app.config.update(SESSION_COOKIE_SAMESITE="Strict", SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_NAME="recovery")
+    app.config["MAX_CONTENT_LENGTH"] = STRANGERS_BYTES
     filters.add(app)
     app.jinja_env.globals.update(person=None)
     report: list[str] = []
@@ -57,6 +61,7 @@ def create_recovery_app(parts: Recovery) -> Flask:
     @app.before_request
     def guard() -> None:
         refuse_foreign_change()
+        request.max_content_length = _rule().most_bytes
         if request.endpoint not in (None, "static", "index", "enter", "alive") and not session.get("may"):
             raise Problem(403, "no-code", "type the code first", hint="it stands on the console")
 
@@ -131,7 +136,6 @@ def create_recovery_app(parts: Recovery) -> Flask:
     @app.post("/restore")
     def restore() -> str | tuple[str, int]:
         """Put a backup, or a copy from before an update, into the store's place."""
-        request.max_content_length = LARGEST_BACKUP_BYTES
         copy, file = request.form.get("copy", ""), request.files.get("file")
         try:
             if copy:
@@ -192,6 +196,16 @@ def create_recovery_app(parts: Recovery) -> Flask:
         return page(str(error)), 409
 
     return app
+
+
+def rule_of(app: Flask, environ: dict[str, Any]) -> BodyRule:
+    """How large the body of a request to the recovery page may be."""
+    with app.request_context({**environ, "wsgi.input": io.BytesIO()}):
+        return _rule()
+
+
+def _rule() -> BodyRule:
+    return BodyRule(LARGEST_BACKUP_BYTES if session.get("may") and request.endpoint == "restore" else STRANGERS_BYTES)
 
 
 def _findings(found: doctor.Findings) -> str:

@@ -136,3 +136,31 @@ def wait_for_change(desktop: DesktopClient, number: str, within_s: float = 60) -
     change = until(found, f"the change of {number} arrives", within_s)
     assert change is not None
     return change
+
+
+@pytest.fixture
+def http_box(tmp_path: Path, appliance: Callable[..., Appliance]) -> Iterator[Any]:
+    """A box that is spoken to by hand, of this test alone."""
+    from tests.appliance.http_box import HttpBox
+
+    running = HttpBox(appliance, tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def one_http_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """For what leaves no trace."""
+    from tests.appliance.http_box import shared
+
+    with shared(tmp_path_factory.mktemp("box")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def impatient_http_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One that cuts clients off after a second."""
+    from tests.appliance.http_box import shared
+
+    with shared(tmp_path_factory.mktemp("impatient"), PRINTROOM_SLOW_CLIENT_S="1") as running:
+        yield running

@@ -1,6 +1,8 @@
-"""An empty Flask route under the appliance's own gunicorn settings: what a request costs before anything is done.
+"""An empty Flask route under the appliance's own server: what a request costs before anything is done.
 
-python -m tests.benchmarks.empty_route DATA PORT [one-core]
+python -m tests.benchmarks.empty_route DATA PORT [one-core] [gthread]
+
+With gthread it is served by gunicorn's own worker of that name, which most Flask applications run under.
 """
 
 from __future__ import annotations
@@ -17,6 +19,13 @@ from appliance.server import Server, keep_to_one_core
 
 class Empty(Server):
     """Serves one route that does nothing."""
+
+    def load_config(self) -> None:
+        super().load_config()
+        if "gthread" in sys.argv:
+            self.cfg.set("worker_class", "gthread")
+            self.cfg.set("threads", self.limits.threads)
+            self.cfg.set("keepalive", 20)
 
     def load(self) -> Any:
         if "one-core" in sys.argv:

@@ -149,3 +149,10 @@ def test_a_clock_that_is_set_logs_nobody_out_and_keeps_nobody_in(
     assert "Expires" not in cookie and "Max-Age=604800" in cookie
     machine.pass_s(8 * 86_400)
     assert panel.get("/records/").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/login", "/release", "/reset-password"])
+def test_looking_at_a_form_s_head_is_no_try(app: Flask, panel: FlaskClient, path: str) -> None:
+    anybody = app.test_client()
+    assert [anybody.head(path).status_code for _ in range(8)] == [200] * 8
+    assert anybody.post("/login", data={"name": "kim", "password": PASSWORD}).status_code == 302

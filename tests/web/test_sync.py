@@ -237,6 +237,30 @@ def test_an_upload_goes_on_where_it_broke_off(desktop: Desktop, store: Store) ->
     assert not list(store.folder.incoming.iterdir())
 
 
+def test_a_part_that_comes_late_takes_nothing_back(desktop: Desktop, store: Store) -> None:
+    picture = sample_photo(1, 90, 60)
+    digest = hashlib.sha256(picture).hexdigest()
+
+    def part(end: int, first: int = 0):  # type: ignore[no-untyped-def]
+        headers = {**desktop.headers, "Content-Range": f"bytes {first}-{end - 1}/{len(picture)}"}
+        return desktop.http.put(f"/sync/v1/images/{digest}", data=picture[first:end], headers=headers)
+
+    assert part(1000).get_json()["offset"] == 1000
+    assert part(400).get_json()["offset"] == 1000 and part(600, 300).get_json()["offset"] == 1000
+    assert desktop.get(f"/images/{digest}").headers["Upload-Offset"] == "1000"
+    assert part(len(picture), 900).status_code == 201 and store.folder.image(digest).read_bytes() == picture
+
+
+def test_a_whole_picture_takes_the_place_of_wrong_bytes(desktop: Desktop, store: Store) -> None:
+    picture = sample_photo(1, 90, 60)
+    digest = hashlib.sha256(picture).hexdigest()
+    headers = {**desktop.headers, "Content-Range": f"bytes 0-{len(picture) + 99}/{len(picture) + 200}"}
+    wrong = bytes(len(picture) + 100)
+    assert desktop.http.put(f"/sync/v1/images/{digest}", data=wrong, headers=headers).status_code == 202
+    assert desktop.put(f"/images/{digest}", picture).status_code == 201
+    assert store.folder.image(digest).read_bytes() == picture
+
+
 def test_what_another_client_has_sent_so_far_is_not_gone_on_with(desktop: Desktop, store: Store) -> None:
     other = Desktop(desktop.http, new_client(store, "Back office")[1])
     digest = hashlib.sha256(b"abcd").hexdigest()

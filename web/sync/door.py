@@ -36,12 +36,8 @@ def _authenticate() -> None:
         )
     if request.endpoint in OPEN:
         return
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    digest = hashlib.sha256(token.strip().encode()).hexdigest()
-    is_bearer = scheme.lower() == "bearer" and token
-    # A token that is only on its way to the disk is good enough to knock with.
-    found = parts.store.desktop_clients.by("token", digest, settled=False) if is_bearer else []
-    if not found:
+    client = known_client()
+    if client is None:
         raise Problem(
             401,
             "unknown-token",
@@ -49,13 +45,23 @@ def _authenticate() -> None:
             field="Authorization",
             hint="send 'Authorization: Bearer <token>' with a token from the panel's Desktop clients page",
         )
-    client = g.client = found[0]
+    g.client = client
     if not parts.sync_rates.may_ask(client.id):
         rate = parts.sync_rates.per_s
         raise Problem(
             429, "too-many-requests", f"more than {rate:g} requests a second", hint="wait a second, then go on"
         )
     _note_use(client)
+
+
+def known_client() -> DesktopClient | None:
+    """Whose token came with the request."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return None
+    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    # A token that is only on its way to the disk is good enough to knock with.
+    return next(iter(services().store.desktop_clients.by("token", digest, settled=False)), None)
 
 
 def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:

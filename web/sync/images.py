@@ -53,7 +53,6 @@ def put_image(sha256: str) -> Response:
     require_room()
     parts = services()
     folder, most = parts.store.folder, parts.max_image_bytes
-    request.max_content_length = most
     target = folder.image(_checked_digest(sha256))
     if target.is_file():
         os.utime(target)
@@ -118,14 +117,17 @@ def _alone(partial: Path) -> Iterator[None]:
 
 
 def _receive(partial: Path, first: int, total: int | None, most: int) -> int:
-    """Write the body behind the first `first` bytes that are there; returns how many there are then."""
+    """Write the body behind the first `first` bytes that are there; returns how many there are then.
+
+    What is there already behind it stays, until a whole picture has come: a connection that broke off may end after the
+    one that went on from it. They send the same bytes, or the digest tells.
+    """
     there = partial.stat().st_size if partial.is_file() else 0
     if first > there:
         problem = Problem(409, "wrong-offset", f"{there} bytes are here", "Content-Range", f"go on from byte {there}")
         problem.headers["Upload-Offset"] = str(there)
         raise problem
     with partial.open("r+b" if there else "wb") as file:
-        file.truncate(first)
         file.seek(first)
         size = first
         while chunk := request.stream.read(_CHUNK_BYTES):
@@ -134,13 +136,15 @@ def _receive(partial: Path, first: int, total: int | None, most: int) -> int:
                 file.truncate(first)
                 raise Problem(413, "too-large", f"more than {most} bytes", "body", "send a smaller file")
             file.write(chunk)
+        if total is None:
+            file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
     if request.content_length is not None and size - first < request.content_length:
         raise Problem(
             400, "incomplete", f"the body ended after {size - first} bytes", "body", f"go on from byte {size}"
         )
-    return size
+    return size if total is None else max(size, there)
 
 
 def _keep(folder: DataFolder, partial: Path, sha256: str) -> None:
